@@ -1,0 +1,76 @@
+"""The table of workflows: what each is called and where its command and its job live.
+
+Names only, so that reading the table imports nothing; a workflow never imports another one, it asks here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from DicomWorkbenchLib.errors import DependencyError
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One verb of the command ``dicom-workbench``.
+
+    Attributes
+    ----------
+    verb : the sub-command.
+    help : one line for ``--help``.
+    command : ``module:attribute`` of its click command.
+    job : ``module:attribute`` of ``run(settings, progress=, cancel=) -> Report``, empty if the queue cannot run it.
+    settings : ``module:attribute`` of the settings dataclass of that job.
+    extra : the extra that installs what it needs.
+    """
+
+    verb: str
+    help: str
+    command: str
+    job: str = ""
+    settings: str = ""
+    extra: str = ""
+
+
+WORKFLOWS: dict[str, Workflow] = {
+    w.verb: w
+    for w in (
+        Workflow(
+            "sample-data",
+            "Make synthetic DICOM data to try everything with.",
+            "DicomWorkbenchLib.samples.cli:command",
+            extra="samples",
+        ),
+        Workflow(
+            "demo",
+            "Run what is ready on sample data and write a gallery.",
+            "DicomWorkbenchLib.demo:command",
+            extra="all",
+        ),
+    )
+}
+
+
+def load(reference: str, extra: str = "") -> Any:
+    """Import ``module:attribute`` and return the attribute.
+
+    Raises
+    ------
+    DependencyError : a package it needs is not installed; the message names the extra.
+    """
+    module, _, attribute = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.endswith("Lib"):
+            raise
+        raise DependencyError(f"the Python package {error.name}", extra=extra or "all") from error
+
+
+def job_of(verb: str) -> tuple[Callable[..., Any], type[Any]]:
+    """Return the job function and the settings class of a workflow, for the queue."""
+    workflow = WORKFLOWS[verb]
+    return load(workflow.job, workflow.extra), load(workflow.settings, workflow.extra)
