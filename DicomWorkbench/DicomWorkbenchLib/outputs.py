@@ -75,7 +75,7 @@ class StagedFolder:
             for name in names:
                 sync(Path(folder) / name)
             sync(Path(folder))
-        os.rename(self.path, self.target)
+        self.path.rename(self.target)
         sync(self.target.parent)
 
 
@@ -92,7 +92,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         stage.write_bytes(content)
         sync(stage)
-        os.replace(stage, path)
+        stage.replace(path)
         sync(path.parent)
     except OSError as error:
         stage.unlink(missing_ok=True)
