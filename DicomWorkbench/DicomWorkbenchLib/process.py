@@ -26,6 +26,7 @@ from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 
 POLL_SECONDS = 0.05
 TERM_SECONDS = 3.0  # how long a cancelled child may clean up before its group is killed
+READ_SECONDS = 1.0  # how long to read on after a child's end; a grandchild may keep the pipe open for ever
 _LAST_LINES = 40
 
 
@@ -126,14 +127,15 @@ class _Watch:
             reader.start()
 
     def _read(self, pipe: IO[str], is_stdout: bool) -> None:
-        for line in pipe:
-            self._lines.put((is_stdout, line.rstrip("\n")))
+        with pipe:
+            for line in pipe:
+                self._lines.put((is_stdout, line.rstrip("\n")))
 
     def until_end(self, cancel: CancelToken) -> None:
         while self.child.poll() is None:
             cancel.check()
             self._take(POLL_SECONDS)
-        deadline = time.monotonic() + 1.0  # a grandchild may keep the pipe open; do not wait for it
+        deadline = time.monotonic() + READ_SECONDS
         while any(reader.is_alive() for reader in self._readers) and time.monotonic() < deadline:
             self._take(POLL_SECONDS)
         self._take(0)
@@ -157,9 +159,8 @@ class _Watch:
                 self.on_line(line)
 
     def close(self) -> None:
-        for pipe in (self.child.stdout, self.child.stderr):
-            if pipe and not any(reader.is_alive() for reader in self._readers):
-                pipe.close()
+        for reader in self._readers:
+            reader.join(READ_SECONDS)
 
 
 def _json_object(line: str) -> dict[str, Any] | None:

@@ -1,0 +1,86 @@
+"""Children report progress, and end with everything they started."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from DicomWorkbenchLib.errors import Cancelled, ProcessError
+from DicomWorkbenchLib.process import raise_if_failed, run_command, workbench_command
+from DicomWorkbenchLib.progress import CancelToken
+
+TALKS = """
+import json, sys
+for i in range(3):
+    print(json.dumps({"stage": "reading", "done": i + 1, "total": 3}))
+print("a plain line")
+print(json.dumps({"report": {"job": "test"}}))
+print("said at the end", file=sys.stderr)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", code, *arguments]
+
+
+def test_progress_report_and_messages_arrive():
+    seen = []
+    result = run_command(python(TALKS, "0"), progress=lambda *step: seen.append(step))
+    assert seen == [(1, 3, "reading"), (2, 3, "reading"), (3, 3, "reading")]
+    assert result.report == {"job": "test"} and result.exit_code == 0
+    assert "a plain line" in result.messages and "said at the end" in result.messages
+
+
+def test_a_failed_child_is_told_with_its_last_words():
+    result = run_command(python(TALKS, "1"))
+    with pytest.raises(ProcessError, match="said at the end"):
+        raise_if_failed(result, "the test")
+
+
+def test_a_program_that_is_not_there_is_named():
+    with pytest.raises(ProcessError, match="no-such-program"):
+        run_command(["no-such-program"])
+
+
+def test_our_own_command_runs_as_a_child():
+    lines = []
+    assert run_command(workbench_command("--version"), on_line=lines.append).exit_code == 0
+    assert lines[0].startswith("dicom-workbench")
+
+
+FAMILY = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+open(sys.argv[1], "w").write(str(child.pid))
+print("ready", flush=True)
+time.sleep(120)
+"""
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        listed = subprocess.run(["tasklist", "/FI", f"PID eq {pid}"], capture_output=True, text=True, check=True)
+        return str(pid) in listed.stdout
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_cancel_ends_the_child_and_its_children(tmp_path):
+    cancel, note = CancelToken(), tmp_path / "grandchild"
+    threading.Timer(1.0, cancel.cancel).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        run_command(python(FAMILY, str(note)), cancel=cancel)
+    assert time.monotonic() - began < 60, "the child did not end when cancelled"
+    deadline = time.monotonic() + 5
+    while _alive(int(note.read_text())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(int(note.read_text()))
