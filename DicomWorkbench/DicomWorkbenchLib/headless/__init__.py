@@ -1,0 +1,8 @@
+"""A Slicer-like scene without Slicer: ``boot()`` once, then ``slicer.mrmlScene`` and ``slicer.util`` work.
+
+Inside Slicer ``boot()`` does nothing, so that one source runs in both. Needs ``pip install "dicom-workbench[headless]"``.
+"""
+
+from DicomWorkbenchLib.headless.session import boot, shut_down
+
+__all__ = ["boot", "shut_down"]
