@@ -1,0 +1,47 @@
+# Every target sets up what it needs. The only things that must be there: Python 3.11 or newer, make, the Python package index.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+
+.PHONY: help setup dev demo test lint bench prove serve clean
+
+help:
+	@echo "make setup   the environment alone; leaves $(BIN)/dicom-workbench"
+	@echo "make demo    run the workflows on sample data and write demo-output/index.html"
+	@echo "make test    all tests (what is not installed is skipped with a reason)"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   measurements against peers, written to docs/benchmarks.md (QUICK=1: short)"
+	@echo "make prove   the long proofs: kills, fuzzing"
+	@echo "make serve   look at the sample data in a browser"
+
+setup:
+	@$(PYTHON) setup_environment.py
+
+dev:
+	@$(PYTHON) setup_environment.py --dev
+
+demo: setup
+	@$(BIN)/dicom-workbench demo demo-output
+
+test: dev
+	@$(BIN)/python -m pytest
+
+lint: dev
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+bench: dev
+	@$(BIN)/python Testing/Benchmarks $(if $(QUICK),--quick)
+
+prove: dev
+	@$(BIN)/python -m pytest -m prove
+
+serve: setup
+	@$(BIN)/dicom-workbench demo serve-data --serve
+
+clean:
+	rm -rf .venv build dist demo-output .pytest_cache .mypy_cache .ruff_cache
