@@ -19,7 +19,13 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 OLDEST = (3, 11)
 NEWER = ("python3.13", "python3.12", "python3.11")
-NO_NETWORK = ("NewConnectionError", "Name or service not known", "ConnectTimeout", "getaddrinfo failed", "Could not find a version")
+NO_NETWORK = (
+    "NewConnectionError",
+    "Name or service not known",
+    "ConnectTimeout",
+    "getaddrinfo failed",
+    "Could not find a version",
+)
 
 
 def main() -> int:
@@ -35,7 +41,7 @@ def main() -> int:
         return 0
     try:
         _install(wanted)
-    except SetupFailed as error:
+    except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     stamp.write_text(mark, encoding="utf-8")
@@ -43,7 +49,7 @@ def main() -> int:
     return 0
 
 
-class SetupFailed(Exception):
+class SetupError(Exception):
     """The environment cannot be made; the text says what to do."""
 
 
@@ -53,7 +59,10 @@ def _with_newer_python() -> int:
         found = shutil.which(name)
         if found:
             return subprocess.call([found, *sys.argv])
-    print(f"DicomWorkbench needs Python 3.11 or newer and found {have}; install one and run: make PYTHON=python3.12 ...", file=sys.stderr)
+    print(
+        f"DicomWorkbench needs Python 3.11 or newer and found {have}; install one and run: make PYTHON=python3.12 ...",
+        file=sys.stderr,
+    )
     return 1
 
 
@@ -76,7 +85,7 @@ def _run(command: list[str], what: str) -> None:
             lines.append(line.rstrip())
             _show(what, time.monotonic() - began, lines[-1])
     if child.returncode:
-        raise SetupFailed(_reason(what, "\n".join(lines)))
+        raise SetupError(_reason(what, "\n".join(lines)))
     _show(what, time.monotonic() - began, "done", last=True)
 
 
