@@ -1,0 +1,78 @@
+"""Finding the files a scan should look at: folders walked in order, our own unfinished outputs passed over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from DicomWorkbenchLib.outputs import is_hidden_stage
+from DicomWorkbenchLib.progress import CancelToken
+from DicomWorkbenchLib.series_model import Problem, ProblemKind
+
+Report = Callable[[Problem], None]
+FoundFile = tuple[str, str]  # path, origin: the same place, as the user knows it
+
+
+def find_files(paths: Iterable[Path], cancel: CancelToken, report: Report) -> Iterator[FoundFile]:
+    """Yield every file in ``paths`` once, as (path, origin); what cannot be listed is reported.
+
+    Links to folders are followed, each real folder is visited once.
+    """
+    folders: set[tuple[int, int]] = set()
+    files: set[str] = set()
+    for path in paths:
+        place = os.path.abspath(path)
+        if os.path.isdir(place):
+            found = _walk(place, folders, cancel, report)
+        elif os.path.exists(place):
+            found = iter([(place, place)])
+        else:
+            report(Problem(ProblemKind.UNREADABLE_FILE, f"{path} does not exist or cannot be reached", (str(path),)))
+            continue
+        for file, origin in found:
+            if file not in files:
+                files.add(file)
+                yield file, origin
+
+
+def _walk(folder: str, seen: set[tuple[int, int]], cancel: CancelToken, report: Report) -> Iterator[FoundFile]:
+    waiting = [folder]
+    while waiting:
+        current = waiting.pop()
+        cancel.check()
+        try:
+            status = os.stat(current)
+            if status.st_ino and (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(current) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            message = f"the folder {current} cannot be listed: {error.strerror or error}"
+            report(Problem(ProblemKind.UNREADABLE_FOLDER, message, (current,)))
+            continue
+        folders = []
+        for entry in entries:
+            if entry.name.startswith(".") and is_hidden_stage(Path(entry.name)):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.path)
+            elif _is_regular(entry):
+                yield entry.path, entry.path
+        waiting.extend(reversed(folders))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    """False for pipes and devices, which would block; a link that leads nowhere is opened later and reported then."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True

@@ -1,0 +1,170 @@
+"""Objects that refer to images: what each refers to, and which of the scanned series that is.
+
+References
+----------
+DICOM PS3.3 C.8.8.5 (structure set), C.8.8.3 (dose), C.8.8.9 (plan), A.51 and C.8.20 (segmentation), C.11.11 (presentation state),
+C.20.2 (registration), C.17.2 (SR documents)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from DicomWorkbenchLib.headers import quiet_pydicom, read_dataset
+from DicomWorkbenchLib.series_model import LinkedObject, Problem, ProblemKind, Series
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_SR = dict.fromkeys(("11", "22", "33", "34", "35", "40", "50", "59", "65", "67", "68", "69", "70", "71", "72"), "SR")
+_PR = {str(number): "PR" for number in range(1, 13)}
+
+LINKED_CLASSES: dict[str, str] = {
+    "1.2.840.10008.5.1.4.1.1.481.2": "RTDOSE",
+    "1.2.840.10008.5.1.4.1.1.481.3": "RTSTRUCT",
+    "1.2.840.10008.5.1.4.1.1.481.5": "RTPLAN",
+    "1.2.840.10008.5.1.4.1.1.481.8": "RTPLAN",  # ions
+    "1.2.840.10008.5.1.4.1.1.66.1": "REG",
+    "1.2.840.10008.5.1.4.1.1.66.3": "REG",  # deformable
+    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
+    "1.2.840.10008.5.1.4.1.1.66.7": "SEG",  # label map
+    **{f"1.2.840.10008.5.1.4.1.1.88.{last}": name for last, name in _SR.items()},
+    **{f"1.2.840.10008.5.1.4.1.1.11.{last}": name for last, name in _PR.items()},
+    "1.2.840.10008.5.1.4.1.1.88.59": "KO",
+}
+"""SOP classes that are linked to images instead of being shown as images, with the modality each stands for."""
+
+# Sequences that repeat references plane by plane; they are read only where the short lists at the top say nothing.
+_BULKY = ("ROIContourSequence", "PerFrameFunctionalGroupsSequence", "BeamSequence", "IonBeamSequence")
+
+
+def read_linked(path: Path, origin: str) -> LinkedObject:
+    """Read what one object refers to.
+
+    Raises
+    ------
+    FileError : the file cannot be read; the message names it.
+    """
+    dataset = read_dataset(path, pixels=False)
+    with quiet_pydicom():
+        return _linked_object(dataset, path, origin)
+
+
+def _linked_object(dataset: Dataset, path: Path, origin: str) -> LinkedObject:
+    found = _References()
+    found.collect(element for element in dataset if element.keyword not in _BULKY)
+    if not found.sops and not found.series:
+        found.collect(dataset)
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    own_sop = str(dataset.get("SOPInstanceUID", ""))
+    return LinkedObject(
+        path=path,
+        origin=origin,
+        modality=LINKED_CLASSES.get(sop_class, str(dataset.get("Modality", ""))),
+        sop_instance_uid=own_sop,
+        sop_class_uid=sop_class,
+        series_instance_uid=str(dataset.get("SeriesInstanceUID", "")),
+        study_instance_uid=str(dataset.get("StudyInstanceUID", "")),
+        frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID", "")) or next(iter(found.frames), ""),
+        referenced_series_uids=tuple(found.series),
+        referenced_sop_uids=tuple(uid for uid in found.sops if uid != own_sop),
+    )
+
+
+class _References:
+    """Collects UIDs that nested items refer to; dictionaries keep their order and hold each once."""
+
+    def __init__(self) -> None:
+        self.sops: dict[str, None] = {}
+        self.series: dict[str, None] = {}
+        self.frames: dict[str, None] = {}
+
+    def collect(self, elements: Iterable[object], *, nested: bool = False) -> None:
+        """Walk elements at every depth."""
+        for element in elements:
+            keyword, value = element.keyword, element.value  # type: ignore[attr-defined]
+            if element.VR == "SQ":  # type: ignore[attr-defined]
+                for item in value or ():
+                    self.collect(item, nested=True)
+            elif not value:
+                continue
+            elif keyword == "ReferencedSOPInstanceUID":
+                self.sops[str(value)] = None
+            elif keyword == "SeriesInstanceUID" and nested:
+                self.series[str(value)] = None
+            elif keyword in ("FrameOfReferenceUID", "ReferencedFrameOfReferenceUID") and nested:
+                self.frames[str(value)] = None
+
+
+def link(objects: list[LinkedObject], series: list[Series]) -> list[Problem]:
+    """Attach each object to the series it refers to; returns a problem for each that could not be attached."""
+    index = _Index(objects, series)
+    problems = []
+    for item in objects:
+        targets, reason = index.targets(item)
+        item.link_reason = reason
+        item.series_instance_uids = tuple(dict.fromkeys(target.series_instance_uid for target in targets))
+        for target in targets:
+            target.linked.append(item)
+        if not targets:
+            problems.append(Problem(ProblemKind.UNLINKED, f"{item.modality} {item.origin} {reason}", (item.origin,)))
+    return problems
+
+
+class _Index:
+    """Looks up series by what objects may say about them."""
+
+    def __init__(self, objects: list[LinkedObject], series: list[Series]) -> None:
+        self.all = series
+        self.objects = {item.sop_instance_uid: item for item in objects}
+        self.by_sop: dict[str, list[Series]] = {}
+        self.by_series: dict[str, list[Series]] = {}
+        self.by_frame: dict[str, list[Series]] = {}
+        for one in series:
+            self.by_series.setdefault(one.series_instance_uid, []).append(one)
+            if one.frame_of_reference_uid:
+                self.by_frame.setdefault(one.frame_of_reference_uid, []).append(one)
+            for instance in one.instances:
+                self.by_sop.setdefault(instance.sop_instance_uid, []).append(one)
+
+    def targets(self, item: LinkedObject) -> tuple[list[Series], str]:
+        """Return the series of one object and how they were found, or why none was."""
+        seen = {item.sop_instance_uid}
+        level, way = [item], ""
+        while level:
+            direct = _unique(found for one in level for found in self._direct(one))
+            if direct:
+                return direct, way or "refers to its images"
+            level = list(self._next(level, seen))
+            way = way or f"by way of the {' and '.join(sorted({one.modality for one in level}))} it refers to"
+        if same_frame := self._same_frame(item):
+            return same_frame, "shares their frame of reference"
+        if item.referenced_sop_uids or item.referenced_series_uids:
+            return [], "refers to images that are not among these files"
+        return [], "does not say which images it belongs to"
+
+    def _direct(self, item: LinkedObject) -> Iterator[Series]:
+        by_sop = [one for uid in item.referenced_sop_uids for one in self.by_sop.get(uid, ())]
+        yield from by_sop
+        covered = {one.series_instance_uid for one in by_sop}
+        for uid in item.referenced_series_uids:
+            if uid not in covered:
+                yield from self.by_series.get(uid, ())
+
+    def _next(self, level: list[LinkedObject], seen: set[str]) -> Iterator[LinkedObject]:
+        for item in level:
+            for uid in item.referenced_sop_uids:
+                if uid in self.objects and uid not in seen:
+                    seen.add(uid)
+                    yield self.objects[uid]
+
+    def _same_frame(self, item: LinkedObject) -> list[Series]:
+        if item.modality not in ("RTSTRUCT", "RTDOSE", "SEG") or item.referenced_series_uids:
+            return []
+        return list(self.by_frame.get(item.frame_of_reference_uid, ()))
+
+
+def _unique(series: Iterable[Series]) -> list[Series]:
+    return list({id(one): one for one in series}.values())

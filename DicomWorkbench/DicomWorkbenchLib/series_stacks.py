@@ -1,0 +1,211 @@
+"""Planes to stacks: grouped by what must be equal, split where they coincide, sorted along the normal, judged.
+
+References
+----------
+DICOM PS3.3 C.7.6.2.1.1 (image position and orientation)
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from DicomWorkbenchLib.geometry import slice_normal
+from DicomWorkbenchLib.series_judge import judge
+from DicomWorkbenchLib.series_model import Orientation, Plane, Problem, ProblemKind, Series, named, origins_of
+from DicomWorkbenchLib.series_read import ImageRecord, SeriesFacts
+
+MARK_NAMES = (
+    "temporal position",
+    "acquisition",
+    "echo",
+    "echo time",
+    "b-value",
+    "trigger time",
+    "frame time",
+    "image type",
+)
+"""What may tell planes at one position apart, in the order in which it is tried (`Plane.marks`)."""
+
+SAME_DIRECTION = 1e-3  # cosine, 0.06 degrees: scanners round the cosines of one stack differently from slice to slice
+SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place; real slices are at least 0.1 mm apart
+
+
+def build_series(records: list[ImageRecord]) -> tuple[list[Series], list[Problem]]:
+    """Turn the image files of a scan into stacks, each with its own problems; returns also the problems of no one stack."""
+    problems: list[Problem] = []
+    groups: dict[tuple[object, ...], list[Plane]] = defaultdict(list)
+    facts: dict[tuple[object, ...], SeriesFacts] = {}
+    directions: dict[SeriesFacts, list[Orientation]] = defaultdict(list)
+    for record in _without_copies(records, problems):
+        for plane in record.planes:
+            direction = _direction(plane, directions[record.facts])
+            alone = record.instance.sop_instance_uid if record.instance.frames > len(record.planes) else ""
+            key = (record.facts, direction, plane.instance.rows, plane.instance.columns, alone)
+            groups[key].append(plane)
+            facts[key] = record.facts
+    result = []
+    for key, planes in groups.items():
+        result += [_series(facts[key], stack, reason) for stack, reason in _split(planes)]
+    result.sort(
+        key=lambda one: (
+            one.study_instance_uid,
+            one.number or 0,
+            one.series_instance_uid,
+            one.planes[0].instance.origin,
+        )
+    )
+    _number_parts(result)
+    for one in result:
+        judge(one)
+    return result, problems
+
+
+def _without_copies(records: Iterable[ImageRecord], problems: list[Problem]) -> list[ImageRecord]:
+    """Keep the first of several files with one SOP Instance UID."""
+    first: dict[str, ImageRecord] = {}
+    kept = []
+    for record in records:
+        uid = record.instance.sop_instance_uid
+        if uid and uid in first:
+            origin, other = record.instance.origin, first[uid].instance.origin
+            problems.append(
+                Problem(
+                    ProblemKind.DUPLICATE_INSTANCE, f"{origin} is a second copy of {other}; it is left out", (origin,)
+                )
+            )
+            continue
+        first[uid] = record
+        kept.append(record)
+    return kept
+
+
+def _direction(plane: Plane, known: list[Orientation]) -> int:
+    """Return the number of the plane's direction among those of its series; -1 without one."""
+    if plane.orientation_lps is None or plane.position_lps is None:
+        return -1
+    for number, direction in enumerate(known):
+        if plane.orientation_lps is direction or _same_direction(plane.orientation_lps, direction):
+            return number
+    known.append(plane.orientation_lps)
+    return len(known) - 1
+
+
+def _same_direction(one: Orientation, other: Orientation) -> bool:
+    return all(abs(a - b) <= SAME_DIRECTION for a, b in zip(one, other, strict=True))
+
+
+def _split(planes: list[Plane]) -> list[tuple[list[Plane], str]]:
+    """Sort planes into stacks in which no two coincide, as far as something tells them apart."""
+    planes = _sorted(planes)
+    names: list[str] = []
+    stacks = [planes]
+    for number, name in enumerate(MARK_NAMES):
+        if not any(_coincident(stack) for stack in stacks):
+            break
+        split = [part for stack in stacks for part in _split_by(stack, lambda plane: plane.marks[number])]  # noqa: B023
+        if len(split) > len(stacks):
+            stacks = split
+            names.append(name)
+    stacks = [part for stack in stacks for part in _split_by_order(stack, names)]
+    return [(stack, " and ".join(names)) for stack in stacks]
+
+
+def _split_by(stack: list[Plane], mark: Callable[[Plane], object]) -> list[list[Plane]]:
+    """Split a stack by a mark if that is what tells its coincident planes apart; otherwise keep it whole."""
+    places = _places(stack)
+    deepest = max(Counter(places).values())
+    if deepest == 1:
+        return [stack]
+    parts: dict[object, list[Plane]] = defaultdict(list)
+    for plane in stack:
+        parts[mark(plane)].append(plane)
+    # A mark that differs from slice to slice (a clock time) would tear the stack into single slices.
+    if not 1 < len(parts) <= deepest:
+        return [stack]
+    return list(parts.values())
+
+
+def _split_by_order(stack: list[Plane], names: list[str]) -> list[list[Plane]]:
+    """Split a stack that holds every position equally often and nothing else tells apart: first ones, second ones, ..."""
+    places = _places(stack)
+    depths = set(Counter(places).values())
+    if len(stack) < 4 or len(depths) != 1 or depths == {1} or len(set(places)) < 2:
+        return [stack]
+    parts: dict[int, list[Plane]] = defaultdict(list)
+    met: Counter[int] = Counter()
+    for place, plane in zip(places, stack, strict=True):
+        parts[met[place]].append(plane)
+        met[place] += 1
+    if "order of instance numbers" not in names:
+        names.append("order of instance numbers")
+    return list(parts.values())
+
+
+def _sorted(planes: list[Plane]) -> list[Plane]:
+    """Sort along the normal; without positions by instance number and frame."""
+    orientation = planes[0].orientation_lps
+
+    def order(plane: Plane) -> tuple[object, ...]:
+        number = plane.instance.instance_number
+        return (number is None, number or 0, plane.frame, plane.instance.origin)
+
+    if orientation is None or any(plane.position_lps is None for plane in planes):
+        return sorted(planes, key=order)
+    normal = slice_normal(orientation)
+
+    def place(plane: Plane) -> tuple[object, ...]:
+        return (round(float(np.dot(plane.position_lps, normal)) / SAME_POSITION_MM), *order(plane))  # type: ignore[arg-type]
+
+    return sorted(planes, key=place)
+
+
+def _places(stack: list[Plane]) -> list[int]:
+    """Number the places along the normal that the planes of a sorted stack lie at; planes at one place share a number."""
+    orientation = stack[0].orientation_lps
+    if orientation is None or any(plane.position_lps is None for plane in stack):
+        return list(range(len(stack)))
+    along = np.asarray([plane.position_lps for plane in stack], dtype=float) @ slice_normal(orientation)
+    return [0, *np.cumsum(np.diff(along) > SAME_POSITION_MM).tolist()]
+
+
+def _coincident(stack: list[Plane]) -> bool:
+    places = _places(stack)
+    return len(set(places)) < len(places)
+
+
+def _series(facts: SeriesFacts, planes: list[Plane], reason: str) -> Series:
+    series = Series(
+        series_instance_uid=facts.series_instance_uid,
+        study_instance_uid=facts.study_instance_uid,
+        frame_of_reference_uid=facts.frame_of_reference_uid,
+        modality=facts.modality,
+        description=facts.description,
+        number=facts.number,
+        rows=planes[0].instance.rows,
+        columns=planes[0].instance.columns,
+        planes=planes,
+    )
+    series.split_by = reason
+    return series
+
+
+def _number_parts(all_series: list[Series]) -> None:
+    by_uid: dict[str, list[Series]] = defaultdict(list)
+    for one in all_series:
+        by_uid[one.series_instance_uid].append(one)
+    for parts in by_uid.values():
+        for number, one in enumerate(parts, start=1):
+            one.part, one.parts = number, len(parts)
+        if len(parts) > 1:
+            reasons = sorted({one.split_by for one in parts if one.split_by}) or ["orientation, size or kind of image"]
+            one = parts[0]
+            message = (
+                f"one series holds {len(parts)} stacks, told apart by {' and '.join(reasons)}; each is treated on its own: "
+                + named([part.planes[0].instance.origin for part in parts])
+            )
+            one.problems.append(
+                Problem(ProblemKind.SPLIT_SERIES, message, origins_of(part.planes[0] for part in parts))
+            )
