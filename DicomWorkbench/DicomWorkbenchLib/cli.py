@@ -5,34 +5,22 @@ Exit codes: 0 done, 1 the job failed (reason on stderr), 2 wrong usage, 130 canc
 
 from __future__ import annotations
 
-import enum
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from DicomWorkbenchLib import __version__
 from DicomWorkbenchLib.errors import Cancelled, SettingsError, WorkbenchError
-from DicomWorkbenchLib.progress import CancelToken, Progress, json_lines_progress, no_progress, terminal_progress
+from DicomWorkbenchLib.job import CANCELLED, DONE, FAILED, USAGE, ProgressStyle, cancel_on_signals, progress_of
+from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.report import Report
 from DicomWorkbenchLib.workflows import WORKFLOWS, load
 
-DONE, FAILED, USAGE, CANCELLED = 0, 1, 2, 130
-
 R = TypeVar("R", bound=Report)
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class ProgressStyle(enum.StrEnum):
-    """How a command shows progress."""
-
-    AUTO = "auto"  # a bar if stderr is a terminal
-    JSON = "json"  # JSON lines on stdout, the report as the last of them: for panels and the queue
-    NONE = "none"
 
 
 def job_options(function: F) -> F:
@@ -75,30 +63,6 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="dicom-workbench")
 def command() -> None:
     """Hold the sub-commands."""
-
-
-@contextmanager
-def progress_of(style: ProgressStyle) -> Iterator[Progress]:
-    """Give the progress callable for a style while the block runs."""
-    if style is ProgressStyle.JSON:
-        yield json_lines_progress()
-    elif style is ProgressStyle.NONE:
-        yield no_progress
-    else:
-        with terminal_progress() as progress:
-            yield progress
-
-
-@contextmanager
-def cancel_on_signals() -> Iterator[CancelToken]:
-    """Give a token that Ctrl-C and a request to terminate turn; the old handlers come back afterwards."""
-    token = CancelToken()
-    old = {number: signal.signal(number, lambda *_: token.cancel()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield token
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
 
 
 def run_job(

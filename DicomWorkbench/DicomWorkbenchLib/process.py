@@ -44,6 +44,25 @@ def workbench_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "DicomWorkbenchLib", *arguments]
 
 
+def job_command(verb: str, settings_file: Path) -> list[str]:
+    """Return the argument list that runs a workflow's job from a settings file, see `DicomWorkbenchLib.job`."""
+    return [sys.executable, "-m", "DicomWorkbenchLib.job", verb, str(settings_file)]
+
+
+def child_environment() -> dict[str, str]:
+    """Return the variables a child Python needs to find our packages.
+
+    In Slicer a module's folder is on the path of the application only; its children (PythonSlicer) learn of it through PYTHONPATH.
+    """
+    here = (
+        Path(__file__).resolve().parents[1]
+    )  # the folder that holds DicomWorkbenchLib: in a checkout one of six, installed the only one
+    rooms = [p.parent for p in sorted(here.parent.glob("*/*Lib")) if p.name == f"{p.parent.name}Lib"]
+    before = os.environ.get("PYTHONPATH", "")
+    folders = dict.fromkeys([str(here), *map(str, rooms), *([before] if before else [])])
+    return {"PYTHONPATH": os.pathsep.join(folders)}
+
+
 def own_group() -> dict[str, Any]:
     """Return the `subprocess.Popen` keywords that put a child into its own process group."""
     if os.name == "nt":

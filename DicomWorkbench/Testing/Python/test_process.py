@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from DicomWorkbenchLib import job, workflows
 from DicomWorkbenchLib.errors import Cancelled, ProcessError
-from DicomWorkbenchLib.process import raise_if_failed, run_command, workbench_command
+from DicomWorkbenchLib.process import child_environment, job_command, raise_if_failed, run_command, workbench_command
 from DicomWorkbenchLib.progress import CancelToken
 
 TALKS = """
@@ -84,3 +85,21 @@ def test_cancel_ends_the_child_and_its_children(tmp_path):
     while _alive(int(note.read_text())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _alive(int(note.read_text()))
+
+
+def test_a_bare_python_finds_the_jobs_through_the_environment_we_give_it(tmp_path):
+    bare = Path(sys.base_prefix) / ("python.exe" if os.name == "nt" else "bin/python3")
+    command = [str(bare), *job_command("no-such-job", tmp_path / "settings.json")[1:]]
+    result = run_command(command, environment=child_environment())
+    assert result.exit_code == 2 and "there is no job no-such-job" in result.messages
+
+
+@pytest.mark.parametrize("content, said", [("", "cannot be read"), ("[1]", "one JSON object")])
+def test_a_job_says_what_is_wrong_with_its_settings_file(tmp_path, monkeypatch, capsys, content, said):
+    (tmp_path / "s.json").write_text(content)
+    monkeypatch.setitem(
+        workflows.WORKFLOWS, "try", workflows.Workflow("try", "", "", job=f"{__name__}:x", settings="pathlib:Path")
+    )
+    monkeypatch.setattr(job, "job_of", lambda verb: (None, None))
+    assert job.main(["try", str(tmp_path / "s.json")]) == 2
+    assert said in capsys.readouterr().err
