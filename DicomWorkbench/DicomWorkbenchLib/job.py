@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from DicomWorkbenchLib.errors import Cancelled, SettingsError, WorkbenchError
@@ -92,11 +93,23 @@ def _said(error: WorkbenchError, code: int) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the two arguments and run the job."""
+    if arguments is None:
+        _lead_own_group()
     given = list(sys.argv[1:] if arguments is None else arguments)
     if len(given) != 2:
         sys.stderr.write("usage: python -m DicomWorkbenchLib.job VERB SETTINGS.json\n")
         return USAGE
     return run(given[0], Path(given[1]))
+
+
+def _lead_own_group() -> None:
+    """Lead a process group (POSIX), so that whoever started us can end us with everything we start.
+
+    Slicer's ``launchConsoleProcess`` has no option for it.
+    """
+    if os.name == "posix":
+        with suppress(PermissionError):  # we lead one already
+            os.setsid()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from DicomWorkbenchLib import job, workflows
 from DicomWorkbenchLib.errors import Cancelled, ProcessError
+from DicomWorkbenchLib.panel_job import PanelJob
 from DicomWorkbenchLib.process import child_environment, job_command, raise_if_failed, run_command, workbench_command
 from DicomWorkbenchLib.progress import CancelToken
 
@@ -103,3 +104,47 @@ def test_a_job_says_what_is_wrong_with_its_settings_file(tmp_path, monkeypatch, 
     monkeypatch.setattr(job, "job_of", lambda verb: (None, None))
     assert job.main(["try", str(tmp_path / "s.json")]) == 2
     assert said in capsys.readouterr().err
+
+
+def _launch(arguments, updateEnvironment, blocking, logCallback, completedCallback):
+    """Stand in for Slicer's launcher: the same arguments, lines handed over when the child has ended."""
+    child = subprocess.Popen(
+        arguments, env={**os.environ, **updateEnvironment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+    def finish():
+        with child.stdout:
+            for line in child.stdout:
+                logCallback(line)
+        completedCallback(child.wait())
+
+    child.finish = finish
+    return child
+
+
+def _panel_job():
+    seen = {"progress": [], "done": None, "failed": None}
+    watched = PanelJob(
+        _launch,
+        lambda *step: seen["progress"].append(step),
+        lambda report: seen.update(done=report),
+        lambda text: seen.update(failed=text),
+    )
+    return watched, seen
+
+
+def test_a_panel_hears_what_its_job_could_not_do():
+    watched, seen = _panel_job()
+    watched.start("no-such-job", {})
+    assert watched.running
+    watched._child.finish()
+    assert "there is no job no-such-job" in seen["failed"] and not watched.running and seen["done"] is None
+
+
+def test_a_cancelled_panel_job_ends_quietly_with_its_group():
+    watched, seen = _panel_job()
+    watched.start("no-such-job", {})
+    child = watched._child
+    watched.cancel()
+    child.finish()
+    assert seen["failed"] == "" and child.returncode is not None
