@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import slicer
 import vtk
 
 from DicomWorkbenchLib.headless.modules import ModuleManager
+from DicomWorkbenchLib.headless.readers import Properties, Readers
 
 # Longest ending first; what is not here is tried as a volume, as Slicer does.
 _TYPE_OF_ENDING = {
@@ -47,9 +46,6 @@ _TYPE_OF_CLASS = {
     "vtkMRMLVolumeNode": "VolumeFile",
 }
 
-# Bits of vtkSlicerVolumesLogic::LoadingOptions
-_VOLUME_OPTIONS = {"labelmap": 1, "center": 2, "singleFile": 4, "autoWindowLevel": 8, "discardOrientation": 16}
-
 # slicer-core can write these but does not list them: the list comes from ITK's registry, which the wheel leaves empty.
 _VOLUME_FORMATS = (
     "NRRD (.nrrd)",
@@ -60,9 +56,6 @@ _VOLUME_FORMATS = (
     "NIfTI (.nii)",
 )
 
-Properties = Mapping[str, Any]
-_Loader = Callable[[str, str, Properties, Any], Any]
-
 
 class CoreIOManager:
     """Reads and writes nodes and scenes by the module logics."""
@@ -70,18 +63,7 @@ class CoreIOManager:
     def __init__(self, scene: Any, application_logic: Any, modules: ModuleManager) -> None:
         self._scene = scene
         self._application_logic = application_logic
-        self._modules = modules
-        self._loaders: dict[str, _Loader] = {
-            "VolumeFile": self._load_volume,
-            "SegmentationFile": self._load_segmentation,
-            "MarkupsFile": self._load_markups,
-            "ModelFile": self._load_model,
-            "TableFile": self._load_table,
-            "TextFile": self._load_text,
-            "TransformFile": self._load_transform,
-            "ColorTableFile": self._load_colors,
-            "SequenceFile": self._load_sequence,
-        }
+        self._readers = Readers(scene, application_logic, modules)
 
     # ---- questions -------------------------------------------------------------------------------------------
 
@@ -114,68 +96,14 @@ class CoreIOManager:
             return _complain(messages, f"no such file: {path}")
         if kind == "SceneFile":
             return self._load_scene(path, properties, messages)
-        if kind not in self._loaders:
+        if kind not in self._readers:
             return _complain(messages, f"headless sessions cannot read {kind}: {path}")
         name = str(properties.get("name") or _base_name(path))
-        nodes = self._loaders[kind](path, name, properties, messages)
-        for node in nodes if isinstance(nodes, list) else [nodes]:
-            if node is None:
-                return _complain(messages, f"could not be read as {kind}: {path}")
-            if loaded is not None:
+        nodes = self._readers.read(kind, path, name, properties, messages)
+        if loaded is not None:
+            for node in nodes:
                 loaded.AddItem(node)
-        return True
-
-    def _load_volume(self, path: str, name: str, properties: Properties, messages: Any) -> Any:
-        options = sum(bit for option, bit in _VOLUME_OPTIONS.items() if properties.get(option))
-        files = vtk.vtkStringArray()
-        for file in properties.get("fileNames") or ():
-            files.InsertNextValue(str(file))
-        node = self._logic("Volumes").AddArchetypeVolume(path, name, options, files, messages)
-        if node is not None and properties.get("colorNodeID"):
-            node.GetDisplayNode().SetAndObserveColorNodeID(properties["colorNodeID"])
-        if node is not None and properties.get("show", True):
-            selection = self._application_logic.GetSelectionNode()
-            kind = "LabelVolume" if node.IsA("vtkMRMLLabelMapVolumeNode") else "Volume"
-            getattr(selection, f"SetActive{kind}ID")(node.GetID())
-            self._application_logic.PropagateVolumeSelection()
-        return node
-
-    def _load_segmentation(self, path: str, name: str, properties: Properties, messages: Any) -> Any:
-        colors = self._scene.GetNodeByID(properties["colorNodeID"]) if properties.get("colorNodeID") else None
-        opacities = bool(properties.get("autoOpacities", True))
-        return self._logic("Segmentations").LoadSegmentationFromFile(path, opacities, name, colors, messages)
-
-    def _load_markups(self, path: str, name: str, properties: Properties, messages: Any) -> Any:
-        # Without a name of the caller's the file says what each markup is called.
-        ids = self._logic("Markups").LoadMarkups(path, name if properties.get("name") else None, messages)
-        return [self._scene.GetNodeByID(node_id) for node_id in ids.split(",")] if ids else None
-
-    def _load_model(self, path: str, name: str, properties: Properties, messages: Any) -> Any:
-        lps = slicer.vtkMRMLStorageNode.CoordinateSystemLPS
-        node = self._logic("Models").AddModel(path, int(properties.get("coordinateSystem", lps)), messages)
-        if node is not None:
-            node.SetName(self._scene.GenerateUniqueName(name) if node.GetName() != name else name)
-        return node
-
-    def _load_table(self, path: str, name: str, _properties: Properties, messages: Any) -> Any:
-        return self._logic("Tables").AddTable(path, name, True, "", messages)
-
-    def _load_text(self, path: str, name: str, _properties: Properties, _messages: Any) -> Any:
-        node = self._scene.AddNewNodeByClass("vtkMRMLTextNode", self._scene.GenerateUniqueName(name))
-        node.AddDefaultStorageNode(path)
-        if node.GetStorageNode().ReadData(node):
-            return node
-        self._scene.RemoveNode(node)
-        return None
-
-    def _load_transform(self, path: str, _name: str, _properties: Properties, messages: Any) -> Any:
-        return self._logic("Transforms").AddTransform(path, self._scene, messages)
-
-    def _load_colors(self, path: str, name: str, _properties: Properties, messages: Any) -> Any:
-        return self._logic("Colors").LoadColorFile(path, name, messages)
-
-    def _load_sequence(self, path: str, _name: str, _properties: Properties, messages: Any) -> Any:
-        return self._logic("Sequences").AddSequence(path, messages)
+        return bool(nodes) or _complain(messages, f"could not be read as {kind}: {path}")
 
     def _load_scene(self, path: str, properties: Properties, messages: Any) -> bool:
         clear = bool(properties.get("clear", False))
@@ -195,6 +123,8 @@ class CoreIOManager:
         node = self._scene.GetNodeByID(str(properties["nodeID"]))
         if node is None or not node.IsA("vtkMRMLStorableNode"):
             return _complain(messages, f"this node cannot be saved: {properties['nodeID']}")
+        if node.IsA("vtkMRMLTextNode"):  # a short text has a file only if asked for
+            node.SetForceCreateStorageNode(node.CreateStorageNodeAlways)
         if node.GetStorageNode() is None and not node.AddDefaultStorageNode(path):
             return _complain(messages, f"no file format for {node.GetClassName()}")
         return _write(node, node.GetStorageNode(), path, properties, messages)
@@ -232,11 +162,6 @@ class CoreIOManager:
             return bool(self._scene.Commit(path, messages))
         Path(path).mkdir(parents=True, exist_ok=True)
         return bool(self._application_logic.SaveSceneToSlicerDataBundleDirectory(path, None, messages))
-
-    def _logic(self, module: str) -> Any:
-        entry = self._modules.module(module)
-        assert entry is not None  # the table in modules.py has every name used above
-        return entry.logic()
 
 
 def _new_storage(node: Any) -> Any:

@@ -43,6 +43,10 @@ class HeadlessModule:
         return self._logic
 
 
+class ScriptedModule(HeadlessModule):
+    """Stand-in for ``slicer.qSlicerScriptedLoadableModule``, which ``slicer.util.getModuleLogic`` asks about."""
+
+
 class ModuleManager:
     """Stand-in for ``slicer.app.moduleManager()``."""
 

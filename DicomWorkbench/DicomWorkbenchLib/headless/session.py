@@ -35,8 +35,10 @@ def boot() -> Any:
         return slicer.app
     _alias_vtk_modules()
     from DicomWorkbenchLib.headless.application import HeadlessApplication
+    from DicomWorkbenchLib.headless.modules import ScriptedModule
 
     slicer.app = HeadlessApplication()
+    slicer.qSlicerScriptedLoadableModule = ScriptedModule
     slicer.mrmlScene = slicer.app.mrmlScene()
     slicer.modules = slicer.app.moduleManager().as_namespace()
     # VTK objects must go in order, while the interpreter still stands: otherwise it may crash at its very end.
@@ -51,7 +53,7 @@ def shut_down() -> None:
     if slicer is None or close is None:
         return
     close()
-    for name in ("app", "mrmlScene", "modules"):
+    for name in ("app", "mrmlScene", "modules", "qSlicerScriptedLoadableModule"):
         delattr(slicer, name)
     atexit.unregister(shut_down)
 
