@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from DicomWorkbenchLib.errors import OutputError, SettingsError
 from DicomWorkbenchLib.headless import boot, picture_of_3d, picture_of_slice
 from DicomWorkbenchLib.windowing import Window
@@ -180,7 +179,7 @@ def test_pictures_are_the_same_twice(ct: Any, lesion: Any, tmp_path: Path) -> No
 
 
 def test_what_cannot_be_drawn_is_said(ct: Any, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="Axial, .*'axial'|Sagittal, .*'axial'"):
+    with pytest.raises(SettingsError, match="got 'axial'"):
         picture_of_slice(ct, tmp_path / "p.png", orientation="axial")  # type: ignore[arg-type]  # the point of the test
     with pytest.raises(SettingsError, match="not both"):
         picture_of_slice(ct, tmp_path / "p.png", offset_mm=1.0, center_ras=LESION_RAS)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-
 from DicomWorkbenchLib.headless import boot
+from numpy.testing import assert_allclose, assert_array_equal
 
 pytestmark = pytest.mark.needs("module:slicer")
 
@@ -26,7 +25,7 @@ OBLIQUE = np.array(
 NODE_CLASSES = """ScalarVolume LabelMapVolume VectorVolume StreamingVolume Segmentation MarkupsFiducial MarkupsLine
     MarkupsAngle MarkupsCurve MarkupsClosedCurve MarkupsPlane MarkupsROI Sequence SequenceBrowser Table Text PlotChart
     PlotSeries LinearTransform GridTransform BSplineTransform ScriptedModule Model ColorTable VolumeProperty SceneView
-    CropVolumeParameters GPURayCastVolumeRenderingDisplay""".split()
+    CropVolumeParameters GPURayCastVolumeRenderingDisplay"""
 
 
 @pytest.fixture
@@ -77,7 +76,7 @@ def folder_children(slicer: Any, folder: int) -> list[str]:
     return [hierarchy(slicer).GetItemName(items.GetId(i)) for i in range(items.GetNumberOfIds())]
 
 
-@pytest.mark.parametrize("name", NODE_CLASSES)
+@pytest.mark.parametrize("name", NODE_CLASSES.split())
 def test_every_node_class_is_registered(slicer: Any, name: str) -> None:
     assert slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{name}Node") is not None
 
