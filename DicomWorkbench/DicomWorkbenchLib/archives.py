@@ -59,6 +59,7 @@ def unpack(
     into: Path,
     *,
     limits: Limits | None = None,
+    nested: bool = True,
     progress: Progress = no_progress,
     cancel: CancelToken = NEVER,
 ) -> list[Path]:
@@ -72,6 +73,7 @@ def unpack(
     archive : the zip file.
     into : the folder to make; it must not exist, or be empty.
     limits : how much may come out; None takes the defaults.
+    nested : whether archives inside are unpacked too; if not, they stay as files for later.
     progress : called with entries done and entries of the outer archive.
 
     Returns
@@ -88,7 +90,7 @@ def unpack(
         raise ArchiveError(f"{into} is not empty; {archive.name} is unpacked only into a new folder")
     try:
         into.mkdir(parents=True, exist_ok=True)
-        budget = _Budget(archive, into, limits or Limits(), cancel)
+        budget = _Budget(archive, into, limits or Limits(), cancel, nested)
         return _unpack(archive, archive.name, into, budget, progress, 1)
     except BaseException as error:
         shutil.rmtree(into, ignore_errors=True)
@@ -106,11 +108,12 @@ class _Unopenable(ArchiveError):
 class _Budget:
     """Counts what comes out of an archive and stops it in time."""
 
-    def __init__(self, archive: Path, into: Path, limits: Limits, cancel: CancelToken) -> None:
+    def __init__(self, archive: Path, into: Path, limits: Limits, cancel: CancelToken, nested: bool) -> None:
         self.name = str(archive)
         self.packed_bytes = max(archive.stat().st_size, 1)
         self.limits = limits
         self.cancel = cancel
+        self.nested = nested
         self.entries = 0
         self.bytes = 0
         self.free_bytes = int(shutil.disk_usage(into).free * SPARE_DISK_SHARE)
@@ -161,7 +164,7 @@ def _unpack(archive: Path, label: str, into: Path, budget: _Budget, progress: Pr
 
 def _nested(file: Path, label: str, names: _Names, budget: _Budget, depth: int) -> list[Path]:
     """Unpack a file in place if it is an archive; otherwise return the file itself."""
-    if file.suffix.lower() != ".zip" or not _has_signature(file):
+    if not budget.nested or file.suffix.lower() != ".zip" or not _has_signature(file):
         return [file]
     packed = names.beside(file)
     file.rename(packed)
