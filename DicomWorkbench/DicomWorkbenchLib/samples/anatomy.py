@@ -34,7 +34,8 @@ class Layer:
 class Trunk:
     """The anatomy; the same seed gives the same person."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, liver_size: float = 1.0, with_lesion: bool = True) -> None:
+        self.liver_size, self.with_lesion = liver_size, with_lesion
         random = np.random.default_rng([seed, 11])
         names = ("body", "liver", "spleen", "kidney", "heart", "lung", "lesion", "stomach")
         self._ripple = {name: waves(random, 0.025) for name in names}
@@ -73,13 +74,14 @@ class Trunk:
             return None
         lobe = 0.0 if z < 70 else swell(z, 70, 160, 2.0)
         outline = ellipse(-66, -4, 66, 78, turn_deg=8, power=2.3).scaled(self._ripple["liver"])
+        size *= self.liver_size
         outline = outline.scaled(size * (1 - 0.22 * bump(62, 30)) * (1 - 0.5 * swell(z, 0, 120) * bump(84, 32)))
         return outline.scaled(1 + 1.05 * lobe * bump(-24, 24))
 
     def lesion(self, z: float) -> Outline | None:
         """A tumour that tapers upwards to a point and leans, so that no two of its contours are alike."""
         low, high = LESION_Z
-        if not low <= z <= high:
+        if not (self.with_lesion and low <= z <= high):
             return None
         share = (z - low) / (high - low)
         radius = 19.0 * (1 - share) + 2.5
@@ -125,6 +127,22 @@ class Trunk:
     def aorta(self, z: float) -> Outline:
         """The descending aorta."""
         return circle(20 - 8 * np.cos(z / 90), 33 + 8 * np.sin(z / 110), 10.5 + z / 120)
+
+    def vena_cava(self, z: float) -> Outline | None:
+        """The inferior vena cava, up to the heart."""
+        return ellipse(-24, 30, 13, 10, turn_deg=15) if z < 176 else None
+
+    def gallbladder(self, z: float) -> Outline | None:
+        """The gall bladder."""
+        size = swell(z, 60, 92)
+        return ellipse(-40, -44, 17, 24, turn_deg=-20).scaled(size) if size > 0 else None
+
+    def portal_vein(self, z: float) -> Outline | None:
+        """The portal vein, from the pancreas into the liver."""
+        if not 80 < z < 116:
+            return None
+        share = (z - 80) / 36
+        return ellipse(-14 - 34 * share, 12 - 6 * share, 11, 7, turn_deg=-15)
 
     def layers(self, z: float) -> Iterator[Layer]:
         """Yield what a slice is painted with, from the outside in."""
@@ -177,10 +195,9 @@ class Trunk:
             yield Layer(spleen, 124.0)
         if liver is not None:
             yield Layer(liver, LIVER_HU)
-            if 60 < z < 92:
-                yield Layer(
-                    ellipse(-40, -44, 17, 24, turn_deg=-20).scaled(swell(z, 60, 92)), WATER, 2.0
-                )  # gall bladder
+            gallbladder = self.gallbladder(z)
+            if gallbladder is not None:
+                yield Layer(gallbladder, WATER, 2.0)
         if lesion is not None:
             yield Layer(lesion, LESION_HU + 16, 4.0)
             yield Layer(lesion.grown(-3), LESION_HU, 4.0)
@@ -200,8 +217,9 @@ class Trunk:
     def _vessels(self, z: float) -> Iterator[Layer]:
         yield Layer(self.aorta(z).grown(1.2), 60.0)
         yield Layer(self.aorta(z), 172.0)
-        if z < 176:
-            yield Layer(ellipse(-24, 30, 13, 10, turn_deg=15), 138.0)
+        for vein in (self.vena_cava(z), self.portal_vein(z)):
+            if vein is not None:
+                yield Layer(vein, 142.0, 2.0)
         if z > 205:
             yield Layer(circle(-14, -24, 15), 175.0)
             yield Layer(circle(14, -34, 13), 168.0)
@@ -256,6 +274,22 @@ class _Loop:
         self.drift = random.uniform(-0.25, 0.25, 2)
         self.gas = random.uniform() < 0.4
         self.fluid = random.uniform(8, 45)
+
+    def vena_cava(self, z: float) -> Outline | None:
+        """The inferior vena cava, up to the heart."""
+        return ellipse(-24, 30, 13, 10, turn_deg=15) if z < 176 else None
+
+    def gallbladder(self, z: float) -> Outline | None:
+        """The gall bladder."""
+        size = swell(z, 60, 92)
+        return ellipse(-40, -44, 17, 24, turn_deg=-20).scaled(size) if size > 0 else None
+
+    def portal_vein(self, z: float) -> Outline | None:
+        """The portal vein, from the pancreas into the liver."""
+        if not 80 < z < 116:
+            return None
+        share = (z - 80) / 36
+        return ellipse(-14 - 34 * share, 12 - 6 * share, 11, 7, turn_deg=-15)
 
     def layers(self, z: float) -> Iterator[Layer]:
         size = swell(z, self.low, min(self.high, 108.0))

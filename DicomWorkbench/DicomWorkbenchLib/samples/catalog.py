@@ -56,6 +56,14 @@ SAMPLES: dict[str, Sample] = {
             "SamplePetPhantom.png",
             "DicomWorkbenchLib.samples.pet_phantom:make_pet_phantom",
         ),
+        Sample(
+            "liver-cohort",
+            "Liver cohort of 20 patients",
+            "20 small CT scans with masks, zipped as public liver data sets are, 15 with liver tumours: several bodies in one mask,"
+            " masses outside the liver, masks without positions or in reverse order, and other traps.",
+            "SampleLiverCohort.png",
+            "DicomWorkbenchLib.samples.liver_cohort:make_liver_cohort",
+        ),
     )
 }
 

@@ -16,8 +16,8 @@ TEXTURE_HU = 4.0
 class CtPicture:
     """Draws slices; shapes are in local millimetres of the grid."""
 
-    def __init__(self, grid: ImageGrid, trunk: Trunk, seed: int) -> None:
-        self.grid, self.trunk, self.seed = grid, trunk, seed
+    def __init__(self, grid: ImageGrid, trunk: Trunk, seed: int, *, first_z_mm: float = 0.0) -> None:
+        self.grid, self.trunk, self.seed, self.first_z_mm = grid, trunk, seed, first_z_mm
         size = max(grid.rows, grid.columns)
         random = np.random.default_rng([seed, 23])
         self._noise = noise.tiles(random, size, 0.06, 0.30)
@@ -29,14 +29,18 @@ class CtPicture:
 
     def hounsfield(self, k: int) -> Image:
         """Return slice k, shape (rows, columns), in HU, without the padding outside the field of view."""
-        z = float(self.grid.z_mm[k])
+        return self.noisy(self.clean(k), k)
+
+    def clean(self, k: int) -> Image:
+        """Return slice k without texture and noise."""
+        z = float(self.grid.z_mm[k]) + self.first_z_mm
         pixel = max(self.grid.pixel_spacing_mm)
         image = np.full((self.grid.rows, self.grid.columns), AIR, dtype=np.float32)
         self._couch(image)
         for layer in self.trunk.layers(z):
             paint(image, layer.outline, self.grid, layer.hu, max(layer.soft_mm, 1.3 * pixel))
         self._vessels(image, z)
-        return self._noisy(image, k)
+        return image
 
     def _couch(self, image: Image) -> None:
         y = 134.0 - self.grid.x_mm**2 * 0.00085  # a cradle
@@ -70,7 +74,8 @@ class CtPicture:
         home = lung if hu < 100 else (image[window] > 95) & (image[window] < hu)
         image[window] += np.where(home, (hu - image[window]) * share, 0).astype(np.float32)
 
-    def _noisy(self, image: Image, k: int) -> Image:
+    def noisy(self, image: Image, k: int) -> Image:
+        """Return an image of slice k with its texture and noise."""
         random = np.random.default_rng([self.seed, 31, k])
         rows, columns = image.shape
         speckle = noise.shifted(random, self._texture, rows, columns) * (TEXTURE_HU * self._body_share)

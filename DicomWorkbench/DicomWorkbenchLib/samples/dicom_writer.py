@@ -5,6 +5,7 @@ Nothing here asks the clock or a random source: dates are fixed and UIDs come fr
 
 from __future__ import annotations
 
+import io
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,12 @@ _DS_CHARACTERS = 16  # PS3.5 6.2: a decimal string holds at most 16 characters
 
 
 def uid_of(*parts: object) -> UID:
-    """Return the UID that belongs to a name: ``2.25.`` and a name-based UUID (PS3.5 B.2), the same every time."""
-    return UID(f"2.25.{uuid.uuid5(_NAMESPACE, '/'.join(str(part) for part in parts)).int}")
+    """Return the UID that belongs to a name: ``2.25.`` and a name-based UUID (PS3.5 B.2), the same every time.
+
+    The UUID's first bit is set, so that every UID has 44 characters and can be exchanged within a written file.
+    """
+    number = uuid.uuid5(_NAMESPACE, "/".join(str(part) for part in parts)).int | 1 << 127
+    return UID(f"2.25.{number}")
 
 
 def decimal(value: float) -> str:
@@ -158,13 +163,25 @@ def reference(dataset: Dataset) -> Dataset:
     return item(ReferencedSOPClassUID=dataset.SOPClassUID, ReferencedSOPInstanceUID=dataset.SOPInstanceUID)
 
 
-def save(dataset: Dataset, path: Path, transfer_syntax_uid: UID = ExplicitVRLittleEndian) -> None:
-    """Write a data set as a DICOM file with a File Meta Information of ours (PS3.10 7.1)."""
+def with_file_meta(dataset: Dataset, transfer_syntax_uid: UID = ExplicitVRLittleEndian) -> Dataset:
+    """Give a data set a File Meta Information of ours (PS3.10 7.1) and return it."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.TransferSyntaxUID = transfer_syntax_uid
     dataset.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     dataset.file_meta.ImplementationVersionName = "DICOMWORKBENCH"
+    return dataset
+
+
+def file_bytes(dataset: Dataset) -> bytes:
+    """Return the bytes of a DICOM file, explicit little endian."""
+    buffer = io.BytesIO()
+    dcmwrite(buffer, with_file_meta(dataset), enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def save(dataset: Dataset, path: Path, transfer_syntax_uid: UID = ExplicitVRLittleEndian) -> None:
+    """Write a data set as a DICOM file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    dcmwrite(path, dataset, enforce_file_format=True)
+    dcmwrite(path, with_file_meta(dataset, transfer_syntax_uid), enforce_file_format=True)

@@ -111,7 +111,8 @@ def noisy(clean: Volume, seed: int, fraction: float, background: float) -> Volum
     sd = fraction * background * np.sqrt(np.maximum(clean, 0) / background)
     grain = np.stack([noise.shifted(random, made, rows, columns) for _ in range(slices + 2)])
     grain = (grain[1:-1] + 0.5 * (grain[:-2] + grain[2:])) / np.sqrt(1.5)  # neighbouring slices share noise too
-    return np.maximum(clean + sd * grain, 0).astype(np.float32)
+    result: Volume = np.maximum(clean + sd * grain, 0).astype(np.float32)
+    return result
 
 
 def _lps(grid: ImageGrid, point: tuple[float, float, float]) -> Any:
