@@ -52,9 +52,6 @@ def describe(data: bytes) -> CodeStream | None:
     return None
 
 
-def is_complete(data: bytes) -> bool:
-    """Tell whether a JPEG, JPEG-LS or JPEG 2000 stream has its end marker; decoders fill what is missing with grey."""
-    return data.rfind(b"\xff\xd9") > 0
 
 
 def _jpeg(data: bytes) -> CodeStream | None:
@@ -141,3 +138,25 @@ def _jxl_size(bits: _Bits, small: bool) -> int:
     if small:
         return (bits.take(5) + 1) * 8
     return bits.take((9, 13, 18, 30)[bits.take(2)]) + 1
+
+
+_WITH_END = frozenset((b"\xff\xd8", b"\xff\x4f"))  # JPEG, JPEG-LS, JPEG 2000: their streams end with FFD9
+
+
+def problem_of(data: bytes, rows: int, columns: int, samples: int, bits_allocated: int) -> str:
+    """Say in what a code stream contradicts the DICOM header or is incomplete; empty if nothing is wrong.
+
+    A decoder believes the stream's own size, and fills with grey what a cut stream lacks.
+    """
+    stream = describe(data)
+    if stream is None:
+        return "it does not begin with a readable code stream header"
+    if (stream.rows, stream.columns) != (rows, columns):
+        return f"its code stream has {stream.rows} x {stream.columns} pixels, the header says {rows} x {columns}"
+    if stream.components and stream.components != samples:
+        return f"its code stream has {stream.components} components, the header says {samples}"
+    if stream.bits > max(bits_allocated, 8):
+        return f"its samples have {stream.bits} bits, the header allocates {bits_allocated}"
+    if data[:2] in _WITH_END and data.rfind(b"\xff\xd9") < 0:
+        return "its code stream has no end"
+    return ""

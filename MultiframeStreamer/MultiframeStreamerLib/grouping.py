@@ -154,6 +154,8 @@ def _by_size(case: _Case) -> Grouping | None:
     complete = len(first) if have >= wanted else len(first) - 1
     if case.declared is not None and complete != case.declared and not case.lost:
         return None
+    if len(first) != case.fragments:
+        case.name("uncompressed frames are split into fragments")
     return Grouping(first, case.declared or complete, "the size of a frame")
 
 
@@ -206,7 +208,9 @@ def _by_complete_streams(case: _Case, tables: list[Table]) -> Grouping | None:
     if case.declared is not None and len(strict) == case.declared and strict[-1:] != [0]:
         case.name("some fragments inside frames look like beginnings; they were told apart by the ends")
         return Grouping(strict, case.declared, "beginnings that follow an end")
-    if separated or agreed:
+    # Fewer streams than declared may also mean that an item's length covers its neighbour: then a table has to agree.
+    enough = case.declared is None or len(begins) > case.declared
+    if (separated and enough) or agreed:
         said = case.declared if case.declared is not None else "absent"
         case.name(f"NumberOfFrames is {said}, but there are {len(begins)} complete code streams")
         return Grouping(begins, len(begins), "complete code streams")

@@ -126,7 +126,7 @@ def _chain(source: ByteSource, items: Items, family: Family, position: int, limi
     while position < size:
         head = read(position, _HEAD)
         if head[:4] != _ITEM:
-            if not _is_odd_padding(items, position) or read(position + 1, 4) != _ITEM:
+            if not _is_odd_padding(items, position) or read(position + 1, 4) not in (_ITEM, _END):
                 break
             items.note("items of odd length are followed by a padding byte")
             position += 1

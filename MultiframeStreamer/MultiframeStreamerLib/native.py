@@ -125,7 +125,9 @@ def _count(index: NativeIndex, source: ByteSource, pixels: PixelFormat, length: 
         frames = fit
     used = (frames * bits + 7) // 8
     index.frames = index.complete = frames
-    if length - used > used % 2:
+    padded = (bits + 7) // 8 * frames
+    doubtful = bits % 8 and length - padded in (0, 1) and length > used and any(source.read_at(index.offset + used, 1))
+    if length - used > used % 2 or doubtful:
         _explain_rest(index, source, pixels, length, used)
 
 

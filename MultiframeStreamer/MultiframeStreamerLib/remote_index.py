@@ -58,7 +58,8 @@ class TableIndex:
 
     def _last(self, source: ByteSource, start: int) -> bytes:
         """Read the last frame item by item: how far it goes is not in the table."""
-        pieces, position = [], start
+        pieces: list[bytes] = []
+        position = start
         while True:
             head = source.read_at(position, 8)
             if len(head) < 8 or head[:4] != _ITEM:
