@@ -36,6 +36,9 @@ KINDS = frozenset(
         "ImplementationClassUID",
     }
 )
+_OTHER_KINDS = frozenset(
+    "AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SS ST SV TM UC UL UR US UT UV".split()
+)
 _WELL_KNOWN_ROOT = "1.2.840.10008."  # DICOM's own: classes, syntaxes, well-known frames of reference and instances
 
 
@@ -81,7 +84,10 @@ class UidMap:
             self._apply(meta, left_alone)
 
     def _apply(self, dataset: Dataset, left_alone: frozenset[str]) -> None:
-        for element in dataset:
+        for tag in list(dataset.keys()):
+            if getattr(dataset.get_item(tag), "VR", None) in _OTHER_KINDS:  # still raw, and building its value costs time
+                continue
+            element = dataset[tag]
             if element.VR == "SQ":
                 for item in element.value or ():
                     self._apply(item, left_alone)

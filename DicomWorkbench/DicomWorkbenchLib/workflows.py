@@ -39,6 +39,14 @@ WORKFLOWS: dict[str, Workflow] = {
     w.verb: w
     for w in (
         Workflow(
+            "optimize",
+            "Make series with their RTSTRUCT, SEG and RTDOSE small for the web.",
+            "DicomOptimizerLib.cli:command",
+            "DicomOptimizerLib.job:run",
+            "DicomOptimizerLib.settings:OptimizerSettings",
+            "optimizer",
+        ),
+        Workflow(
             "sample-data",
             "Make synthetic DICOM data to try everything with.",
             "DicomWorkbenchLib.samples.cli:command",

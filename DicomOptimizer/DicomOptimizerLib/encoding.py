@@ -1,0 +1,58 @@
+"""Pixel arrays into data sets: native or losslessly compressed.
+
+HTJ2K is written with RPCL progression and TLM markers, as its "RPCL" transfer syntax wants it, so that viewers can show a slice from the
+first bytes. JPEG-LS is 15 to 40 % smaller and several times slower to decode.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID
+
+from DicomOptimizerLib.settings import Compression
+
+TRANSFER_SYNTAX = {
+    Compression.NONE: "1.2.840.10008.1.2.1",
+    Compression.HTJ2K: "1.2.840.10008.1.2.4.202",
+    Compression.JPEGLS: "1.2.840.10008.1.2.4.80",
+}
+IMPLEMENTATION_CLASS_UID = "2.25.35753230854335750347522284707020566546"
+IMPLEMENTATION_VERSION = "DICOMWORKBENCH"
+
+
+def set_pixels(dataset: Dataset, image: NDArray[Any], compression: Compression) -> None:
+    """Put one monochrome image (rows, columns) of 8 or 16 bits into a data set, with transfer syntax and bit depth to match.
+
+    Compressed data is declared with as many stored bits as its codestream has, because both must agree (PS3.5 8.2).
+
+    Raises
+    ------
+    DependencyError : the codec is missing.
+    """
+    dataset.Rows, dataset.Columns = image.shape
+    dataset.SamplesPerPixel = 1
+    dataset.BitsAllocated = image.dtype.itemsize * 8
+    dataset.PixelRepresentation = int(image.dtype.kind == "i")
+    if image.dtype.itemsize == 1 or compression is not Compression.NONE:
+        dataset.BitsStored = dataset.BitsAllocated
+    dataset.HighBit = dataset.BitsStored - 1
+    if compression is Compression.NONE:
+        data = image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
+        dataset.PixelData = data + b"\0" * (len(data) % 2)
+        dataset["PixelData"].VR = "OB" if dataset.BitsAllocated == 8 else "OW"
+    else:
+        dataset.PixelData = encapsulate([compressed(image, compression)], has_bot=True)
+        dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = compression is not Compression.NONE
+    dataset.file_meta.TransferSyntaxUID = UID(TRANSFER_SYNTAX[compression])
+
+
+def compressed(image: NDArray[Any], compression: Compression) -> bytes:
+    """Compress one image without loss."""
+    from DicomWorkbenchLib.pixels_encode import encode_frame
+
+    return encode_frame(image, TRANSFER_SYNTAX[compression])

@@ -1,0 +1,133 @@
+"""Tasks on several processes with bounded memory: each worker holds one slice at a time, and results come back as they are ready."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from DicomWorkbenchLib.errors import ProcessError, WorkbenchError
+from DicomWorkbenchLib.progress import CancelToken
+from DicomWorkbenchLib.uids import UidMap
+
+from DicomOptimizerLib.slices import FileResult, Job
+from DicomOptimizerLib.worker import Task, attempt, do, receive, send
+
+FEWEST_TASKS = 48  # below this, starting processes costs more than they gain
+BATCH = 4  # tasks sent at once: a pipe's round trip is spread over them, and a cancel still waits for few
+LOOK_SECONDS = 0.1
+
+Outcome = tuple[int, FileResult | WorkbenchError | OSError]
+
+
+class WorkerPool:
+    """Runs tasks of one job, in this process or in several others.
+
+    Parameters
+    ----------
+    job : what all tasks share.
+    workers : number of processes; 1 works in this one.
+    """
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self._job = job
+        self._workers = workers
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def run(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
+        """Yield (index of the task, result or error) in the order of completion.
+
+        Raises
+        ------
+        Cancelled : somebody asked to stop.
+        ProcessError : a worker process died.
+        """
+        if self._workers == 1 or len(tasks) < FEWEST_TASKS:
+            yield from self._run_here(tasks, cancel)
+        else:
+            yield from self._run_there(tasks, cancel)
+
+    def _run_here(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
+        uids = UidMap(self._job.salt)
+        for number, task in enumerate(tasks):
+            cancel.check()
+            yield number, attempt(lambda t=task: do(t, self._job, uids))  # type: ignore[misc]
+
+    def _run_there(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
+        waiting: queue.SimpleQueue[range] = queue.SimpleQueue()
+        for start in range(0, len(tasks), BATCH):
+            waiting.put(range(start, min(start + BATCH, len(tasks))))
+        done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
+        self._start()
+        for process in self._processes:
+            threading.Thread(target=_serve, args=(process, tasks, waiting, done), daemon=True).start()
+        for _ in range(len(tasks)):
+            yield _next(done, cancel)
+
+    def _start(self) -> None:
+        if self._processes:
+            return
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-c", "from DicomOptimizerLib.worker import main; main()"]
+        for _ in range(self._workers):
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+            self._processes.append(process)
+            assert process.stdin is not None
+            try:
+                send(process.stdin, self._job)
+            except BrokenPipeError:
+                raise ProcessError("a worker process could not start; try again with --jobs 1") from None
+
+
+def _next(done: queue.SimpleQueue[Outcome | BaseException], cancel: CancelToken) -> Outcome:
+    while True:
+        cancel.check()
+        try:
+            outcome = done.get(timeout=LOOK_SECONDS)
+        except queue.Empty:
+            continue
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+
+def _serve(
+    process: subprocess.Popen[bytes],
+    tasks: Sequence[Task],
+    waiting: queue.SimpleQueue[range],
+    done: queue.SimpleQueue[Outcome | BaseException],
+) -> None:
+    """Feed one worker until nothing is left (runs in a thread of its own; touches nothing else)."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    while True:
+        try:
+            batch = waiting.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            send(process.stdin, [tasks[n] for n in batch])
+            results = receive(process.stdout)
+        except (EOFError, OSError, ValueError):
+            done.put(ProcessError(f"a worker process ended unexpectedly near {tasks[batch[0]].origin}"))
+            return
+        for n, result in zip(batch, results, strict=True):
+            done.put((n, result))

@@ -1,0 +1,108 @@
+"""References between objects: those to removed slices go, those to changed ones get their new class.
+
+Done before the UIDs are mapped, so everything here speaks in the input's UIDs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+
+_INSTANCE = Tag("ReferencedSOPInstanceUID")
+_CONTENT = Tag("ContentSequence")
+# Lists of images inside a larger item: when the list is empty the item around it says nothing any more.
+_IMAGE_LISTS = frozenset(
+    Tag(keyword)
+    for keyword in (
+        "ReferencedInstanceSequence",
+        "ReferencedImageSequence",
+        "ReferencedSOPSequence",
+        "ContourImageSequence",
+        "SourceImageSequence",
+        "ReferencedSeriesSequence",
+    )
+)
+_CARRIES_OTHER_CONTENT = frozenset(
+    Tag(keyword) for keyword in ("ContourData", "GraphicObjectSequence", "TextObjectSequence")
+)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened to the images of a job, in the input's UIDs.
+
+    Attributes
+    ----------
+    removed : SOP instance UIDs that are not in the output.
+    new_class : SOP instance UID -> SOP class UID, where the class changed.
+    """
+
+    removed: frozenset[str] = frozenset()
+    new_class: Mapping[str, str] = field(default_factory=dict)
+
+
+def rewire(dataset: Dataset, changes: Changes) -> int:
+    """Drop references to removed instances at every depth and correct the class of those that changed; returns how many were dropped.
+
+    A sequence that loses its last item goes too, and so does an item that only held such a list. In structured reports the content item
+    that shows a removed image goes, and with it a coordinate drawn on that image.
+    """
+    dropped = 0
+    for tag in sorted(_sequences(dataset)):
+        items = dataset[tag].value or []
+        if not len(items):
+            continue
+        kept = []
+        for item in items:
+            if str(item.get("ReferencedSOPInstanceUID", "")) in changes.removed:
+                dropped += 1
+                continue
+            _correct_class(item, changes)
+            lost = rewire(item, changes)
+            dropped += lost
+            if lost and (_is_hollow(item) or (tag == _CONTENT and _lost_its_image(item))):
+                continue
+            kept.append(item)
+        if len(kept) == len(items):
+            continue
+        if kept:
+            dataset[tag].value = Sequence(kept)
+        else:
+            del dataset[tag]
+    return dropped
+
+
+def _sequences(dataset: Dataset) -> list[BaseTag]:
+    return [tag for tag in list(dataset.keys()) if _is_sequence(dataset, tag)]
+
+
+def _is_sequence(dataset: Dataset, tag: BaseTag) -> bool:
+    raw = dataset.get_item(tag)
+    vr = getattr(raw, "VR", None)
+    if vr in (None, "UN"):
+        vr = dataset[tag].VR
+    return vr == "SQ"
+
+
+def _correct_class(item: Dataset, changes: Changes) -> None:
+    new = changes.new_class.get(str(item.get("ReferencedSOPInstanceUID", "")))
+    if new and "ReferencedSOPClassUID" in item:
+        item.ReferencedSOPClassUID = new
+
+
+def _is_hollow(item: Dataset) -> bool:
+    """True for an item that lost its list of images and has no content besides UIDs, codes of purpose and the like."""
+    if _INSTANCE in item or any(tag in item for tag in _IMAGE_LISTS | _CARRIES_OTHER_CONTENT):
+        return False
+    return all(element.VR in ("UI", "SQ") and element.keyword not in ("ContentSequence",) for element in item)
+
+
+def _lost_its_image(item: Dataset) -> bool:
+    kind = item.get("ValueType", "")
+    if kind in ("IMAGE", "COMPOSITE", "WAVEFORM"):
+        return "ReferencedSOPSequence" not in item
+    return kind in ("SCOORD", "TCOORD") and "ContentSequence" not in item

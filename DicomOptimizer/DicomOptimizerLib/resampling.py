@@ -1,0 +1,130 @@
+"""Making images smaller: the geometry of the new grid, and an antialiased filter that leaves padding out.
+
+The filter is a triangle as wide as the reduction (support: one new pixel to either side), separable, with normalised weights at the
+borders; at a factor of one it is bilinear interpolation. It is not ITK's "linear", which takes point samples and lets fine detail alias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from DicomWorkbenchLib.geometry import FloatArray
+from numpy.typing import NDArray
+
+FILTER_NAME = "bilinear (antialiased triangle filter)"
+LEAST_WEIGHT = 0.5  # a new pixel is padding where less than half of its weight fell on true pixels
+FloatImage = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Resize:
+    """A change of image size; sizes are (rows, columns)."""
+
+    old: tuple[int, int]
+    new: tuple[int, int]
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """How many old pixels make a new one, along rows' and columns' direction: (rows, columns)."""
+        return self.old[0] / self.new[0], self.old[1] / self.new[1]
+
+    def spacing(self, old_spacing: tuple[float, float]) -> tuple[float, float]:
+        """Return PixelSpacing (between rows, between columns) of the new image, so that the field of view stays the same."""
+        return old_spacing[0] * self.factors[0], old_spacing[1] * self.factors[1]
+
+    def origin(
+        self, origin_lps: FloatArray, orientation_lps: FloatArray, old_spacing: tuple[float, float]
+    ) -> FloatArray:
+        """Return ImagePositionPatient of the new image: the first pixel's centre moves by half the growth of a pixel.
+
+        References
+        ----------
+        DICOM PS3.3 C.7.6.2.1.1: the position is that of the centre of the first pixel, not of its corner.
+        """
+        rows, columns = self.factors
+        along_row, along_column = np.asarray(orientation_lps[:3]), np.asarray(orientation_lps[3:])
+        return np.asarray(
+            np.asarray(origin_lps)
+            + along_row * (0.5 * (columns - 1) * old_spacing[1])
+            + along_column * (0.5 * (rows - 1) * old_spacing[0])
+        )
+
+
+def resize_for(rows: int, columns: int, longer_side: int | None) -> Resize | None:
+    """Fit an image into ``longer_side`` pixels, shape kept; None if nothing is asked or it is small enough already."""
+    longest = max(rows, columns)
+    if longer_side is None or longest <= longer_side:
+        return None
+    factor = longest / longer_side
+    return Resize((rows, columns), (max(1, round(rows / factor)), max(1, round(columns / factor))))
+
+
+@lru_cache(maxsize=32)
+def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return per new pixel the old ones it reads (new, taps) and their weights, which sum to one."""
+    scale = old / new
+    support = max(scale, 1.0)
+    centres = (np.arange(new) + 0.5) * scale - 0.5
+    first = np.ceil(centres - support - 1e-9).astype(np.intp)
+    reach = np.arange(int(np.floor(2 * support)) + 2)
+    index = first[:, None] + reach[None, :]
+    weights = np.clip(1 - np.abs(index - centres[:, None]) / support, 0, None)
+    weights[(index < 0) | (index >= old)] = 0
+    used = weights.any(axis=0)
+    weights = weights[:, used] / weights.sum(axis=1, keepdims=True)
+    return np.clip(index[:, used], 0, old - 1), weights.astype(np.float32)
+
+
+def _along_rows(image: FloatImage, new: int) -> FloatImage:
+    index, weights = _taps(image.shape[0], new)
+    out = np.zeros((new, image.shape[1]), dtype=np.float32)
+    for tap in range(index.shape[1]):
+        out += weights[:, tap, None] * _picked(image, index[:, tap])
+    return out
+
+
+def _picked(image: FloatImage, rows: NDArray[np.intp]) -> FloatImage:
+    """Read rows as a strided view where they are evenly spaced (a whole reduction factor), which is several times faster."""
+    inner = np.diff(rows[1:-1])
+    step = int(inner[0]) if len(inner) else 0
+    if step > 0 and (inner == step).all() and rows[1] - rows[0] == step == rows[-1] - rows[-2]:
+        return image[rows[0] : rows[-1] + 1 : step]
+    return image[rows]
+
+
+def resample(image: NDArray[np.generic], new: tuple[int, int]) -> FloatImage:
+    """Resample (rows, columns) to a smaller size without padding."""
+    work = np.ascontiguousarray(image, dtype=np.float32)
+    halved = _along_rows(work, new[0])
+    return np.ascontiguousarray(_along_rows(np.ascontiguousarray(halved.T), new[1]).T)
+
+
+def resample_masked(
+    image: NDArray[np.generic], valid: NDArray[np.bool_], new: tuple[int, int]
+) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """Resample true pixels only; padding never blends into them.
+
+    Returns
+    -------
+    The new image (0 where padding) and the new mask of true pixels.
+    """
+    weight = resample(valid, new)
+    total = resample(np.where(valid, image, 0), new)
+    still = weight >= LEAST_WEIGHT
+    return np.where(still, total / np.maximum(weight, 1e-6), 0).astype(np.float32), still
+
+
+def coverage(mask: NDArray[np.generic], new: tuple[int, int]) -> FloatImage:
+    """Area share (0 .. 1) of every new pixel that a mask covers: a box filter, exact for any ratio."""
+    return _box(_box(np.ascontiguousarray(mask, dtype=np.float32), new[0]).T, new[1]).T
+
+
+def _box(image: FloatImage, new: int) -> FloatImage:
+    old = image.shape[0]
+    sums = np.concatenate([np.zeros((1, image.shape[1])), np.cumsum(image, axis=0, dtype=np.float64)])
+    edges = np.linspace(0, old, new + 1)
+    whole = np.minimum(edges.astype(int), old - 1)
+    at_edges = sums[whole] + (edges - whole)[:, None] * image[whole]
+    return np.asarray(np.diff(at_edges, axis=0) * (new / old), dtype=np.float32)

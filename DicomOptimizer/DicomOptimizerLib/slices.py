@@ -1,0 +1,211 @@
+"""One slice from file to file: read, hash, resample, reduce, describe, map UIDs, write."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from DicomWorkbenchLib.errors import FileError
+from DicomWorkbenchLib.headers import quiet_pydicom
+from DicomWorkbenchLib.uids import UidMap
+from DicomWorkbenchLib.volume import decode_pixels
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from DicomOptimizerLib.deidentify import Deidentifier
+from DicomOptimizerLib.derivation import Treatment, describe, refer_to_source
+from DicomOptimizerLib.encoding import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, set_pixels
+from DicomOptimizerLib.references import Changes, rewire
+from DicomOptimizerLib.resampling import resample, resample_masked
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all files of a job share; sent once to every worker process.
+
+    Attributes
+    ----------
+    salt : of the UID map, so that every process maps alike.
+    changes : removed and reclassified instances.
+    treatments : per series (by index) what is done.
+    deidentify : None leaves identity as it is.
+    """
+
+    salt: str
+    changes: Changes = field(default_factory=Changes)
+    treatments: tuple[Treatment, ...] = ()
+    deidentify: Deidentifier | None = None
+
+
+@dataclass(frozen=True)
+class SliceTask:
+    """One image to be written: from where, to where, how, and with which InstanceNumber."""
+
+    path: Path
+    origin: str
+    target: Path
+    treatment: int
+    number: int
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What one file came to; sizes in bytes."""
+
+    sha256: str
+    size_before: int
+    size_after: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def read_file(path: Path, origin: str) -> tuple[Dataset, str, int]:
+    """Read a whole file once: its data set, SHA-256 and size.
+
+    Raises
+    ------
+    FileError : it cannot be read or is no DICOM; the message names it.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{origin} cannot be read: {error.strerror or error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    is_part10 = content[128:132] == b"DICM"
+    try:
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(io.BytesIO(content), force=not is_part10)
+    except (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
+        raise FileError(f"{origin} is a broken DICOM file: {error}") from error
+    if not hasattr(dataset, "file_meta") or dataset.file_meta is None:
+        dataset.file_meta = FileMetaDataset()
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _guessed_syntax(dataset)
+    return dataset, digest, len(content)
+
+
+def _guessed_syntax(dataset: Dataset) -> UID:
+    implicit, little = dataset.original_encoding
+    if implicit or implicit is None:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def real_values(dataset: Dataset, stored: NDArray[Any]) -> NDArray[Any]:
+    """Apply the modality transformation of one image: a lookup table, or slope and intercept (PS3.3 C.11.1)."""
+    if dataset.get("ModalityLUTSequence"):
+        from pydicom.pixels.processing import apply_modality_lut
+
+        with quiet_pydicom():
+            return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
+    slope, intercept = float(dataset.get("RescaleSlope", 1) or 1), float(dataset.get("RescaleIntercept", 0) or 0)
+    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+
+
+def valid_pixels(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Mask of true pixels, or None if nothing is padding (PS3.3 C.7.5.1.1.2)."""
+    padding = _stored_number(dataset, "PixelPaddingValue", stored.dtype)
+    if padding is None:
+        return None
+    limit = _stored_number(dataset, "PixelPaddingRangeLimit", stored.dtype)
+    low, high = sorted((padding, padding if limit is None else limit))
+    valid = np.asarray((stored < low) | (stored > high))
+    return None if valid.all() else valid
+
+
+def _stored_number(dataset: Dataset, keyword: str, dtype: np.dtype[Any]) -> int | None:
+    """Read a US-or-SS value; writers often give it with the wrong sign, so it is taken modulo the type's range."""
+    value = dataset.get(keyword)
+    if value is None or not isinstance(value, int):
+        return None
+    bits = dtype.itemsize * 8
+    wrapped = value % (1 << bits)
+    return wrapped - (1 << bits) if dtype.kind == "i" and wrapped >= 1 << (bits - 1) else wrapped
+
+
+def new_pixels(dataset: Dataset, stored: NDArray[Any], treatment: Treatment) -> NDArray[Any]:
+    """Compute the image of the output: resampled in real values, reduced and rounded once."""
+    if not treatment.changes_pixels:
+        return stored
+    valid = valid_pixels(dataset, stored)
+    has_table = bool(dataset.get("ModalityLUTSequence"))
+    # Slope and intercept commute with the linear filter, so only a lookup table has to come first.
+    values: NDArray[Any] = real_values(dataset, stored) if has_table else stored
+    if treatment.resize is not None:
+        if valid is None:
+            values = resample(values, treatment.resize.new)
+        else:
+            values, valid = resample_masked(values, valid, treatment.resize.new)
+    if treatment.grey is None:
+        return _back_to_stored(dataset, values, valid, stored.dtype, has_table)
+    if not has_table:
+        values = real_values(dataset, values)
+    grey = treatment.grey.grey(values, valid)
+    return np.asarray(grey, dtype=np.uint16 if treatment.legal_ct else np.uint8)
+
+
+def _back_to_stored(
+    dataset: Dataset, values: NDArray[Any], valid: NDArray[np.bool_] | None, dtype: np.dtype[Any], has_table: bool
+) -> NDArray[Any]:
+    if has_table:  # a table has no way back; 16 bits hold its results as they are
+        dtype = np.dtype(np.int16 if values.min() < 0 else np.uint16)
+        kind = dataset.ModalityLUTSequence[0].get("ModalityLUTType", "US")
+        del dataset.ModalityLUTSequence
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "0", kind
+        dataset.BitsStored = 16
+    limits = np.iinfo(dtype)
+    image: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    if valid is not None:
+        padding = _stored_number(dataset, "PixelPaddingValue", dtype)
+        image[~valid] = padding if padding is not None else 0
+    return image
+
+
+def process(task: SliceTask, job: Job, uids: UidMap) -> FileResult:
+    """Make one slice of the output.
+
+    Raises
+    ------
+    PixelDataError : its pixels cannot be read.
+    FileError : the file cannot be read at all.
+    """
+    dataset, digest, size = read_file(task.path, task.origin)
+    treatment = job.treatments[task.treatment]
+    stored = decode_pixels(dataset, origin=task.origin)
+    image = new_pixels(dataset, stored[0], treatment)
+    source = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
+    notes = job.deidentify.apply(dataset) if job.deidentify else []
+    notes += describe(dataset, treatment, task.number)
+    rewire(dataset, job.changes)
+    uids.apply(dataset)
+    if job.deidentify is None:
+        refer_to_source(dataset, *source)
+    set_pixels(dataset, image, treatment.compression)
+    return FileResult(digest, size, save(dataset, task.target), tuple(notes))
+
+
+def save(dataset: Dataset, target: Path) -> int:
+    """Write a data set as a DICOM file with fresh file meta information; returns its size in bytes."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = syntax
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    dataset.file_meta = meta
+    dataset.preamble = b"\0" * 128
+    buffer = io.BytesIO()
+    with quiet_pydicom():
+        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = buffer.getbuffer()
+    target.write_bytes(content)
+    return len(content)
