@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from DicomWorkbenchLib.errors import ArchiveError
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
@@ -309,8 +310,8 @@ def _inflate(source: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, labe
         raise _Unopenable(f"{label} is a damaged zip archive: {entry.filename!r}: {error}") from error
 
 
-def _chunks(packed: zipfile.ZipExtFile | object) -> Iterator[bytes]:
-    while chunk := packed.read(CHUNK):  # type: ignore[attr-defined]
+def _chunks(packed: IO[bytes]) -> Iterator[bytes]:
+    while chunk := packed.read(CHUNK):
         yield chunk
 
 

@@ -10,18 +10,19 @@ import io
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from DicomWorkbenchLib.errors import FileError
-from DicomWorkbenchLib.headers_parse import NotDicom, ParsedHeader, Tag, Unusual, parse_header
+from DicomWorkbenchLib.headers_parse import NotDicom, ParsedHeader, Tag, Unusual, inflating, parse_header
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Header", "NotDicom", "Tag", "quiet_pydicom", "read_dataset", "read_header"]
+__all__ = ["Header", "NotDicom", "Tag", "inflated", "quiet_pydicom", "read_dataset", "read_header"]
 
 _BINARY = {2: "H", 4: "I"}  # bytes of one US or UL value -> struct code
 _PYDICOM = threading.RLock()
@@ -103,14 +104,14 @@ def read_header(path: str | Path) -> Header:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def read_dataset(path: Path, *, pixels: bool = True, tags: Sequence[int | str] | None = None) -> Dataset:
+def read_dataset(path: Path, *, pixels: bool = True, tags: Sequence[str] | None = None) -> Dataset:
     """Read one file with pydicom, quietly.
 
     Parameters
     ----------
     path : the file; it may lack preamble and file meta information.
     pixels : whether to read the pixel data too.
-    tags : the only top-level elements to keep; None keeps all.
+    tags : the keywords of the only top-level elements to keep; None keeps all.
 
     Raises
     ------
@@ -131,6 +132,22 @@ def read_dataset(path: Path, *, pixels: bool = True, tags: Sequence[int | str] |
         raise FileError(f"{path} is not a DICOM file") from error
     except _PARSE_ERRORS as error:
         raise FileError(f"{path} is a broken DICOM file: {error}") from error
+
+
+def inflated(path: Path, count: int) -> bytes:
+    """Return the first ``count`` bytes of the data set of a deflated file, fewer if it ends before.
+
+    Raises
+    ------
+    FileError : the file cannot be opened, or its data set cannot be inflated.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return inflating(file, parse_header(file).data_offset, count)(0, count)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (Unusual, NotDicom, zlib.error) as error:
+        raise FileError(f"{path} is a broken deflated DICOM file: {error}") from error
 
 
 @contextmanager
@@ -217,15 +234,17 @@ def _from_dataset(dataset: Dataset) -> ParsedHeader:
     return parsed
 
 
-def _to_bytes(tag: int, value: object) -> bytes:
+def _to_bytes(tag: int, value: Any) -> bytes:
     """Write a pydicom value as its little-endian bytes, the form our own parser keeps."""
-    values = list(value) if isinstance(value, list | tuple) or hasattr(value, "append") else [value]  # type: ignore[call-overload]
+    values = list(value) if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
     if tag in Tag.SEQUENCES:
         return b"present"
     if tag in Tag.DOUBLES:
         return struct.pack(f"<{len(values)}d", *values)
     if tag in Tag.BINARY_INTEGERS:
-        return struct.pack("<I", int(values[0])) if values and values[0] is not None else b""
+        if not values or values[0] is None:
+            return b""
+        return struct.pack("<H", int(values[0]) & 0xFFFF)  # negative padding values too, as two bytes
     return b"\\".join(b"" if item is None else str(item).encode("utf-8") for item in values)
 
 
@@ -235,6 +254,6 @@ def _decode_text(raw: bytes, character_set: str) -> str:
     with quiet_pydicom():
         try:
             encodings = convert_encodings(character_set.split("\\") if character_set else None)
-            return decode_bytes(raw, encodings, {"\n", "\r", "\t", "\f"})
+            return decode_bytes(raw, encodings, {ord(sign) for sign in "\n\r\t\f"})
         except (LookupError, ValueError):
             return raw.decode("utf-8", "replace")

@@ -73,7 +73,14 @@ class Tag:
     RESCALE_INTERCEPT: Final = 0x00281052
     RESCALE_SLOPE: Final = 0x00281053
     MODALITY_LUT: Final = 0x00283000
+    RESCALE_TYPE: Final = 0x00281054
+    PADDING: Final = 0x00280120
+    PADDING_LIMIT: Final = 0x00280121
+    UNITS: Final = 0x00541001
     FRAME_REFERENCE_TIME: Final = 0x00541300
+    DOSE_UNITS: Final = 0x30040002
+    GRID_OFFSETS: Final = 0x3004000C
+    DOSE_SCALING: Final = 0x3004000E
     SHARED_GROUPS: Final = 0x52009229
     PER_FRAME_GROUPS: Final = 0x52009230
     EXTENDED_OFFSETS: Final = 0x7FE00001
@@ -104,8 +111,15 @@ Tag.BINARY_INTEGERS = frozenset(
         Tag.BITS_STORED,
         Tag.HIGH_BIT,
         Tag.PIXEL_REPRESENTATION,
+        Tag.PADDING,
+        Tag.PADDING_LIMIT,
     }
 )
+
+
+# A tag as it is read: one 32-bit word. In little endian files its two halves come in the other order.
+_WANTED_BIG = {tag: tag for tag in Tag.WANTED | Tag.PIXEL_DATA}
+_WANTED_LITTLE = {(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in Tag.WANTED | Tag.PIXEL_DATA}
 
 
 class NotDicom(Exception):
@@ -125,6 +139,7 @@ class ParsedHeader:
 
     __slots__ = (
         "big_endian",
+        "data_offset",
         "deflated",
         "end",
         "explicit",
@@ -132,6 +147,7 @@ class ParsedHeader:
         "pixel_length",
         "pixel_offset",
         "pixel_tag",
+        "pixel_vr",
         "transfer_syntax_uid",
         "truncated",
         "values",
@@ -142,9 +158,11 @@ class ParsedHeader:
         self.transfer_syntax_uid = ""
         self.big_endian = False
         self.deflated = False
+        self.data_offset = 0  # bytes from the start of the file to the data set
         self.file_size = 0  # bytes on disk
         self.explicit = True
         self.pixel_tag = 0  # 0: the file has no pixel data
+        self.pixel_vr = b""  # empty with implicit VR
         self.pixel_offset = 0  # bytes from the start of the file (deflated: of the inflated data set)
         self.pixel_length = 0  # bytes; UNDEFINED where the pixel data are encapsulated
         self.end = 0  # where reading stopped
@@ -160,28 +178,24 @@ def parse_header(file: io.FileIO) -> ParsedHeader:
     Unusual : it says it is DICOM, and the bytes make no sense.
     """
 
-    def read(offset: int, count: int) -> bytes:
+    def read_file(offset: int, count: int) -> bytes:
         file.seek(offset)
         return file.read(count)
 
+    read: Read = read_file
     head = read(0, CHUNK)
     header = ParsedHeader()
     marked = head[128:132] == b"DICM"
-    if marked:
-        start = _parse_meta(head, 132, header)
-    else:
-        start = _guess_without_preamble(head, header)
+    start = _parse_meta(head, 132, header) if marked else _guess_without_preamble(head, header)
     header.file_size = os.fstat(file.fileno()).st_size
     header.deflated = header.transfer_syntax_uid == DEFLATED_LE
+    header.data_offset = start
     if header.deflated:
-        read, start = _inflating(file, start), 0
+        read, start = inflating(file, start, LARGEST_INFLATED_HEADER), 0
         head = read(0, CHUNK)
     try:
         _peek_encoding(read, start, header)
-        if header.explicit:
-            _parse_explicit(read, head, start, header)
-        else:
-            _parse_implicit(read, head, start, header)
+        _walk(read, head, start, header)
     except (struct.error, zlib.error) as error:
         raise Unusual(str(error), deflated=header.deflated) from error
     if not marked and not {Tag.SOP_CLASS, Tag.SERIES} <= header.values.keys():
@@ -241,8 +255,14 @@ def _peek_encoding(read: Read, start: int, header: ParsedHeader) -> None:
         header.explicit = explicit
 
 
-def _inflating(file: io.FileIO, start: int) -> Read:
-    """Read a deflated data set from its start as far as needed, in small steps so that a bomb stays small."""
+def inflating(file: io.FileIO, start: int, most: int) -> Read:
+    """Read a deflated data set as far as needed, in small steps, and never more than about ``most`` bytes of it.
+
+    Parameters
+    ----------
+    file, start : the open file and the offset of the data set in it.
+    most : bytes beyond which `Unusual` is raised: a small file may inflate to anything.
+    """
     inflated = bytearray()
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     file_position = start
@@ -250,8 +270,8 @@ def _inflating(file: io.FileIO, start: int) -> Read:
     def read(offset: int, count: int) -> bytes:
         nonlocal file_position
         while len(inflated) < offset + count and not inflater.eof:
-            if len(inflated) > LARGEST_INFLATED_HEADER:
-                raise Unusual("the deflated header is larger than any real one", deflated=True)
+            if len(inflated) > most:
+                raise Unusual("the deflated data set is larger than it can be", deflated=True)
             packed = inflater.unconsumed_tail
             if not packed:
                 file.seek(file_position)
@@ -265,12 +285,18 @@ def _inflating(file: io.FileIO, start: int) -> Read:
     return read
 
 
-def _parse_explicit(read: Read, buffer: bytes, position: int, header: ParsedHeader) -> None:
+def _walk(read: Read, buffer: bytes, position: int, header: ParsedHeader) -> None:
+    """Go from element to element up to the pixel data and keep the wanted values.
+
+    This loop runs a hundred times and more for each file of a scan; it is written for speed.
+    """
     order = ">" if header.big_endian else "<"
-    unpack_element = struct.Struct(order + "HH2sH").unpack_from
+    unpack_explicit = struct.Struct(order + "I2sH").unpack_from
+    unpack_implicit = struct.Struct(order + "II").unpack_from
     unpack_length = struct.Struct(order + "I").unpack_from
-    short, long, wanted, values = _SHORT_VRS, _LONG_VRS, Tag.WANTED, header.values
-    base, size = 0, len(buffer)
+    short, long, explicit = _SHORT_VRS, _LONG_VRS, header.explicit
+    wanted = _WANTED_BIG if header.big_endian else _WANTED_LITTLE
+    base, size, vr = 0, len(buffer), b""
     while True:
         if position + 12 > size:  # also after a jump over a long value
             base += position
@@ -278,57 +304,32 @@ def _parse_explicit(read: Read, buffer: bytes, position: int, header: ParsedHead
             size = len(buffer)
             if size < 8:
                 break
-        group, element, vr, length = unpack_element(buffer, position)
-        if vr in short:
+        if explicit:
+            word, vr, length = unpack_explicit(buffer, position)
+            if vr in short:
+                position += 8
+            elif vr in long:
+                if position + 12 > size:
+                    break
+                (length,) = unpack_length(buffer, position + 8)
+                position += 12
+            else:
+                raise Unusual(f"an element has the value representation {vr!r}")
+        else:
+            word, length = unpack_implicit(buffer, position)
             position += 8
-        elif vr in long:
-            if position + 12 > size:
+        tag = wanted.get(word)
+        if tag is not None:
+            if tag in Tag.PIXEL_DATA:
+                header.pixel_tag, header.pixel_vr = tag, vr
+                header.pixel_offset, header.pixel_length = base + position, length
                 break
-            (length,) = unpack_length(buffer, position + 8)
-            position += 12
-        else:
-            raise Unusual(f"element ({group:04x},{element:04x}) has no value representation")
-        tag = group << 16 | element
-        if group >= 0x7FE0 and tag in Tag.PIXEL_DATA:
-            header.pixel_tag, header.pixel_offset, header.pixel_length = tag, base + position, length
-            break
-        if tag in wanted:
-            if tag in Tag.SEQUENCES:
-                values[tag] = b"present"
-            else:
-                values[tag] = _value(read, buffer, base, position, length, header)
+            header.values[tag] = (
+                b"present" if tag in Tag.SEQUENCES else _value(read, buffer, base, position, length, header)
+            )
         if length == UNDEFINED:
-            end = _skip_sequence(read, base + position, vr != b"UN", header.big_endian, 0)
-            position = end - base
-        else:
-            position += length
-    _finish(read, header, base + position)
-
-
-def _parse_implicit(read: Read, buffer: bytes, position: int, header: ParsedHeader) -> None:
-    unpack_element = struct.Struct(">HHI" if header.big_endian else "<HHI").unpack_from
-    wanted, values = Tag.WANTED, header.values
-    base, size = 0, len(buffer)
-    while True:
-        if position + 8 > size:
-            base += position
-            buffer, position = read(base, CHUNK), 0
-            size = len(buffer)
-            if size < 8:
-                break
-        group, element, length = unpack_element(buffer, position)
-        position += 8
-        tag = group << 16 | element
-        if group >= 0x7FE0 and tag in Tag.PIXEL_DATA:
-            header.pixel_tag, header.pixel_offset, header.pixel_length = tag, base + position, length
-            break
-        if tag in wanted:
-            if tag in Tag.SEQUENCES:
-                values[tag] = b"present"
-            else:
-                values[tag] = _value(read, buffer, base, position, length, header)
-        if length == UNDEFINED:
-            position = _skip_sequence(read, base + position, False, header.big_endian, 0) - base
+            nested_explicit = explicit and vr != b"UN"  # PS3.5 6.2.2 note 2: UN of undefined length holds implicit VR
+            position = _skip_sequence(read, base + position, nested_explicit, header.big_endian, 0) - base
         else:
             position += length
     _finish(read, header, base + position)

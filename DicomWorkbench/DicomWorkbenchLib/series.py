@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections import defaultdict
+import time
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -35,7 +36,7 @@ from DicomWorkbenchLib.series_stacks import build_series
 __all__ = ["Instance", "LinkedObject", "Plane", "Problem", "ProblemKind", "Scan", "Series", "Severity", "scan"]
 
 CHUNK_FILES = 64  # files a worker reads between two looks at the cancel token and two progress reports
-DEFAULT_JOBS = 2  # parsing holds the interpreter; a second thread hides the waiting for the disk, more only disturb
+MOST_JOBS = 16  # threads that wait for slow storage at the same time
 
 
 class Scan:
@@ -111,7 +112,7 @@ def scan(
     paths : folders, files and zip archives, in any mixture.
     progress : called with files read, files found so far, and what is being done.
     cancel : looked at between files.
-    jobs : threads that read headers.
+    jobs : threads that read headers; None takes one, and more the longer the storage lets it wait.
 
     Returns
     -------
@@ -125,14 +126,14 @@ def scan(
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     result = Scan()
     try:
-        _fill(result, [Path(path) for path in given], progress, cancel, jobs or DEFAULT_JOBS)
+        _fill(result, [Path(path) for path in given], progress, cancel, jobs)
     except BaseException:
         result.close()
         raise
     return result
 
 
-def _fill(result: Scan, paths: list[Path], progress: Progress, cancel: CancelToken, jobs: int) -> None:
+def _fill(result: Scan, paths: list[Path], progress: Progress, cancel: CancelToken, jobs: int | None) -> None:
     records: list[ImageRecord] = []
     archives: list[Archive] = []
     files = find_files(paths, cancel, result.problems.append)
@@ -162,7 +163,7 @@ def _examine_all(
     archives: list[Archive],
     progress: Progress,
     cancel: CancelToken,
-    jobs: int,
+    jobs: int | None,
 ) -> None:
     for found in _in_threads(files, cancel, jobs):
         for one in found:
@@ -180,26 +181,31 @@ def _examine_all(
         progress(result.files_seen, 0, "reading headers")
 
 
-def _in_threads(files: Iterator[FoundFile], cancel: CancelToken, jobs: int) -> Iterator[list[Examined]]:
+def _in_threads(files: Iterator[FoundFile], cancel: CancelToken, jobs: int | None) -> Iterator[list[Examined]]:
     """Examine files in chunks, a few chunks ahead of the reader, in the order in which they were found."""
 
-    def work(chunk: list[FoundFile]) -> list[Examined]:
+    def work(chunk: list[FoundFile]) -> tuple[list[Examined], float]:
+        start, busy = time.perf_counter(), time.thread_time()
         found = []
         for path, origin in chunk:
             cancel.check()
             found.append(examine(path, origin))
-        return found
+        return found, (time.perf_counter() - start) / max(time.thread_time() - busy, 1e-6)
 
     chunks = iter(lambda: list(islice(files, CHUNK_FILES)), [])
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: list[Future[list[Examined]]] = []
+    with ThreadPoolExecutor(jobs or MOST_JOBS) as pool:
+        waiting: deque[Future[tuple[list[Examined], float]]] = deque()
         try:
             for chunk in chunks:
                 waiting.append(pool.submit(work, chunk))
-                if len(waiting) > 2 * jobs:
-                    yield waiting.pop(0).result()
-            for future in waiting:
-                yield future.result()
+                if jobs is None:  # the first chunk tells how much of the time is waiting for the storage
+                    found, share = waiting.popleft().result()
+                    jobs = min(max(round(share), 1), MOST_JOBS)
+                    yield found
+                elif len(waiting) > jobs:
+                    yield waiting.popleft().result()[0]
+            while waiting:
+                yield waiting.popleft().result()[0]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -218,7 +224,7 @@ def _folders_with_several(all_series: list[Series]) -> list[Problem]:
     """Say which folders hold slices of several series: they are easily taken for one."""
     by_folder: dict[str, dict[str, Series]] = defaultdict(dict)
     for one in all_series:
-        for folder in {os.path.dirname(instance.origin) for instance in one.instances}:
+        for folder in {_folder_of(instance.origin) for instance in one.instances}:
             by_folder[folder][one.series_instance_uid] = one
     problems = []
     for folder, found in sorted(by_folder.items()):
@@ -227,3 +233,7 @@ def _folders_with_several(all_series: list[Series]) -> list[Problem]:
             message = f"the folder {folder} holds {len(found)} series, which are kept apart: {labels}"
             problems.append(Problem(ProblemKind.SEVERAL_SERIES, message, (folder,)))
     return problems
+
+
+def _folder_of(origin: str) -> str:
+    return origin[: max(origin.rfind("/"), origin.rfind(os.sep))]

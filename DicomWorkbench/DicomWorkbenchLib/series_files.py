@@ -22,11 +22,11 @@ def find_files(paths: Iterable[Path], cancel: CancelToken, report: Report) -> It
     folders: set[tuple[int, int]] = set()
     files: set[str] = set()
     for path in paths:
-        place = os.path.abspath(path)
-        if os.path.isdir(place):
-            found = _walk(place, folders, cancel, report)
-        elif os.path.exists(place):
-            found = iter([(place, place)])
+        place = path.absolute()
+        if place.is_dir():
+            found = _walk(str(place), folders, cancel, report)
+        elif place.exists():
+            found = iter([(str(place), str(place))])
         else:
             report(Problem(ProblemKind.UNREADABLE_FILE, f"{path} does not exist or cannot be reached", (str(path),)))
             continue
@@ -42,7 +42,7 @@ def _walk(folder: str, seen: set[tuple[int, int]], cancel: CancelToken, report: 
         current = waiting.pop()
         cancel.check()
         try:
-            status = os.stat(current)
+            status = Path(current).stat()
             if status.st_ino and (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
@@ -73,6 +73,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _is_regular(entry: os.DirEntry[str]) -> bool:
     """False for pipes and devices, which would block; a link that leads nowhere is opened later and reported then."""
     try:
-        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
     except OSError:
         return True

@@ -235,7 +235,9 @@ class Series:
         assert plane.position_lps is not None
         assert plane.orientation_lps is not None
         assert plane.pixel_spacing_mm is not None
-        return index_matrix_lps(plane.position_lps, plane.orientation_lps, plane.pixel_spacing_mm, self.step_lps)
+        return index_matrix_lps(
+            plane.position_lps, plane.orientation_lps, plane.pixel_spacing_mm, self.step_lps.tolist()
+        )
 
     @property
     def spacing_mm(self) -> Point3 | None:

@@ -20,7 +20,26 @@ DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 # Office documents and packages are zip archives too; nobody means them when handing over scans.
 NOT_ARCHIVES = frozenset(
-    [".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".jar", ".whl", ".apk", ".epub", ".mrb", ".mrml", ".npz", ".egg", ".vsix", ".nupkg", ".xpi", ".3mf"]
+    [
+        ".docx",
+        ".xlsx",
+        ".pptx",
+        ".odt",
+        ".ods",
+        ".odp",
+        ".jar",
+        ".whl",
+        ".apk",
+        ".epub",
+        ".mrb",
+        ".mrml",
+        ".npz",
+        ".egg",
+        ".vsix",
+        ".nupkg",
+        ".xpi",
+        ".3mf",
+    ]
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,31 +37,34 @@ SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place;
 def build_series(records: list[ImageRecord]) -> tuple[list[Series], list[Problem]]:
     """Turn the image files of a scan into stacks, each with its own problems; returns also the problems of no one stack."""
     problems: list[Problem] = []
-    groups: dict[tuple[object, ...], list[Plane]] = defaultdict(list)
-    facts: dict[tuple[object, ...], SeriesFacts] = {}
+    groups: dict[_Key, list[Plane]] = defaultdict(list)
     directions: dict[SeriesFacts, list[Orientation]] = defaultdict(list)
     for record in _without_copies(records, problems):
+        # A cine has frames without positions: it stands for itself.
+        alone = record.instance.sop_instance_uid if record.instance.frames > len(record.planes) else ""
         for plane in record.planes:
             direction = _direction(plane, directions[record.facts])
-            alone = record.instance.sop_instance_uid if record.instance.frames > len(record.planes) else ""
-            key = (record.facts, direction, plane.instance.rows, plane.instance.columns, alone)
-            groups[key].append(plane)
-            facts[key] = record.facts
-    result = []
-    for key, planes in groups.items():
-        result += [_series(facts[key], stack, reason) for stack, reason in _split(planes)]
-    result.sort(
-        key=lambda one: (
-            one.study_instance_uid,
-            one.number or 0,
-            one.series_instance_uid,
-            one.planes[0].instance.origin,
-        )
-    )
+            size = (plane.instance.rows, plane.instance.columns)
+            groups[_Key(record.facts, direction, size, alone)].append(plane)
+    result = [_series(key.facts, stack, reason) for key, planes in groups.items() for stack, reason in _split(planes)]
+    result.sort(key=_order_of_series)
     _number_parts(result)
     for one in result:
         judge(one)
     return result, problems
+
+
+class _Key(NamedTuple):
+    """What the planes of one stack have in common."""
+
+    facts: SeriesFacts
+    direction: int
+    size: tuple[int, int]
+    alone: str
+
+
+def _order_of_series(one: Series) -> tuple[str, int, str, str]:
+    return one.study_instance_uid, one.number or 0, one.series_instance_uid, one.planes[0].instance.origin
 
 
 def _without_copies(records: Iterable[ImageRecord], problems: list[Problem]) -> list[ImageRecord]:

@@ -1,34 +1,51 @@
-"""A series to an array with its geometry and units."""
+"""A series of image planes to one array with its geometry and units.
+
+See `read_volume`; `decode_pixels` gives the stored values of one image.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from DicomWorkbenchLib.errors import PixelDataError
+from DicomWorkbenchLib.errors import FileError, GeometryError, PixelDataError
 from DicomWorkbenchLib.geometry import FloatArray, Point3, lps_to_ras, spacing_of
-from DicomWorkbenchLib.headers import read_dataset
 from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
-from DicomWorkbenchLib.series_model import Problem, ProblemKind, Series
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
+from DicomWorkbenchLib.series_judge import judge
+from DicomWorkbenchLib.series_model import Plane, Problem, ProblemKind, Series, Severity
+from DicomWorkbenchLib.volume_plan import SlicePlan, plan_slices
 
 __all__ = ["Volume", "decode_pixels", "read_volume"]
+
+MOST_JOBS = 8  # threads; more slices in flight only cost memory, the disk or the decoders are busy by then
 
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels (k, j, i) in real-world units, with the matrix from index (i, j, k, 1) to LPS mm."""
+    """Voxels in real units with their place in space.
 
-    array: NDArray[Any]
+    Attributes
+    ----------
+    array : (k, j, i) = (slice, row, column); int16 where all values are whole and fit, otherwise float32.
+    matrix_lps : (4, 4) from index (i, j, k, 1) to LPS mm; its third column is oblique where the gantry was tilted.
+    units : of the values: "HU", "Bq/ml", "Gy"; empty where the files do not say.
+    padding : lowest and highest value that stands for "nothing was measured here"; None if the files name none.
+    series : the planes that are in the array; without bad slices that were left out.
+    problems : those of the series and those met while reading.
+    """
+
+    array: NDArray[np.int16] | NDArray[np.float32]
     matrix_lps: FloatArray
     units: str
     series: Series
+    padding: tuple[float, float] | None = None
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -41,6 +58,18 @@ class Volume:
         """Voxel size along (i, j, k)."""
         return spacing_of(self.matrix_lps)
 
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what may make the volume wrong or incomplete, for a report."""
+        return [problem.message for problem in self.problems if problem.severity is not Severity.NOTE]
+
+    def is_padding(self) -> NDArray[np.bool_]:
+        """Return (k, j, i) booleans: True where nothing was measured."""
+        if self.padding is None:
+            return np.zeros(self.array.shape, bool)
+        low, high = self.padding
+        return (self.array >= low) & (self.array <= high)
+
 
 def read_volume(
     series: Series,
@@ -50,36 +79,142 @@ def read_volume(
     jobs: int | None = None,
     on_bad_slice: Literal["stop", "skip"] = "stop",
 ) -> Volume:
-    """Read the voxels of a series."""
+    """Read the planes of a series into one array, each with its own rescale.
+
+    Parameters
+    ----------
+    series : planes of one stack, as `series.scan` finds them.
+    progress : called with slices read and slices.
+    cancel : looked at between slices.
+    jobs : threads, each with one slice in hand; None takes one per processor.
+    on_bad_slice : "stop" raises at a slice that cannot be read; "skip" leaves it out, records a problem and a gap.
+
+    Returns
+    -------
+    Volume
+        Gaps and uneven spacing are problems in it; its matrix then spreads the slices evenly from the first to the last position.
+
+    Raises
+    ------
+    GeometryError : the planes are no volume (no positions, coincident ones, several pixel spacings); says why.
+    PixelDataError : a slice is cut off or broken, or holds colours; names the file.
+    DependencyError : slices are compressed and no decoder for them is installed.
+    Cancelled : the token was turned.
+    """
     series.require_volume()
-    slices: list[NDArray[Any] | None] = []
-    problems: list[Problem] = []
-    units = ""
-    for number, plane in enumerate(series.planes):
-        cancel.check()
-        dataset = read_dataset(plane.instance.path)
-        try:
-            stored = decode_pixels(dataset)[plane.frame]
-        except PixelDataError as error:
-            message = f"{plane.instance.origin}: {error}"
-            if on_bad_slice == "stop":
-                raise PixelDataError(message) from error
-            problems.append(Problem(ProblemKind.BAD_SLICE, message, (plane.instance.origin,)))
-            continue
-        units = units or _units(dataset)
-        slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-        slices.append(stored * slope + intercept)
-        progress(number + 1, len(series.planes), "reading slices")
-    array = np.stack(slices)
-    whole = np.rint(array)
-    if np.array_equal(whole, array) and abs(array).max() < 32768:
-        array = array.astype(np.int16)
-    else:
-        array = array.astype(np.float32)
-    return Volume(array, series.matrix_lps, units, series, problems)
+    count = min(jobs or os.cpu_count() or 1, MOST_JOBS, len(series.planes))
+    bad: dict[int, Problem] = {}
+    reader = _Reader(series, progress, cancel, count, bad if on_bad_slice == "skip" else None)
+    array = reader.read()
+    if bad:
+        kept = [number for number in range(len(series.planes)) if number not in bad]
+        if not kept:
+            raise PixelDataError(
+                f"none of the {len(series.planes)} slices can be read: {next(iter(bad.values())).message}"
+            )
+        array, series = array[kept], _without(series, [series.planes[number] for number in kept])
+    return Volume(
+        array=array,
+        matrix_lps=series.matrix_lps,
+        units=reader.units,
+        series=series,
+        padding=reader.padding,
+        problems=[*series.problems, *(bad[number] for number in sorted(bad))],
+    )
 
 
-def _units(dataset: Dataset) -> str:
-    if dataset.get("Units"):
-        return {"BQML": "Bq/ml"}.get(dataset.Units, dataset.Units)
-    return dataset.get("RescaleType") or ("HU" if dataset.get("Modality") == "CT" else "")
+def _without(series: Series, planes: list[Plane]) -> Series:
+    """Return the series with fewer planes, judged anew: what was left out is a gap now."""
+    reduced = replace(series, planes=planes, problems=[], obstacle="")
+    judge(reduced)
+    return reduced
+
+
+class _TooLarge(Exception):
+    """Values turned out not to fit 16 bits."""
+
+
+class _Reader:
+    """Reads the planes of one series; several threads, each straight into its place in the result."""
+
+    def __init__(
+        self, series: Series, progress: Progress, cancel: CancelToken, jobs: int, bad: dict[int, Problem] | None
+    ) -> None:
+        self._series = series
+        self._progress = progress
+        self._cancel = cancel
+        self._jobs = jobs
+        self._bad = bad
+        plans = plan_slices(series, cancel)
+        self.units = plans.units
+        self.padding = plans.padding
+        self._plans = plans.slices
+        self._whole = all(plan.is_whole for plan in self._plans)
+
+    def read(self) -> NDArray[Any]:
+        """Return (k, j, i) in int16 if possible, otherwise float32."""
+        shape = (len(self._plans), self._series.rows, self._series.columns)
+        if self._whole:
+            try:
+                return self._fill(np.empty(shape, np.int16), self._read_whole)
+            except _TooLarge:  # values of full 16-bit images are only known when read
+                pass
+        return self._fill(np.empty(shape, np.float32), self._read_real)
+
+    def _fill(self, array: NDArray[Any], read_one: Callable[[SlicePlan, NDArray[Any]], None]) -> NDArray[Any]:
+        def work(number: int) -> None:
+            self._cancel.check()
+            try:
+                read_one(self._plans[number], array[number])
+            except FileError as error:
+                if self._bad is None:
+                    raise
+                origin = self._plans[number].plane.instance.origin
+                self._bad[number] = Problem(ProblemKind.BAD_SLICE, f"{error}; the slice is left out", (origin,))
+
+        if self._bad is not None:
+            self._bad.clear()
+        with ThreadPoolExecutor(self._jobs) as pool:
+            futures = {pool.submit(work, number) for number in range(len(array))}
+            try:
+                self._watch(futures)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return array
+
+    def _watch(self, futures: set[Future[None]]) -> None:
+        total, waiting = len(futures), futures
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            self._cancel.check()
+            self._progress(total - len(waiting), total, "reading slices")
+
+    def _read_whole(self, plan: SlicePlan, out: NDArray[np.int16]) -> None:
+        """Read one slice as 16-bit values; raises _TooLarge if they do not fit."""
+        with plan.open() as reader:
+            form = reader.form
+            stored: NDArray[Any] = out
+            if form.bits_stored == form.bits_allocated == 16 and reader.read_into(out):
+                stored = out if form.signed else out.view(np.uint16)
+            else:
+                stored = _as_gray(reader.frame(plan.plane.frame), plan)
+        if not plan.surely_fits and not plan.rescale.fits_int16(float(stored.min()), float(stored.max())):
+            raise _TooLarge
+        if stored.base is not out and stored is not out:
+            np.copyto(out, stored, casting="unsafe")
+        plan.rescale.apply_in_place(out)
+
+    def _read_real(self, plan: SlicePlan, out: NDArray[np.float32]) -> None:
+        with plan.open() as reader:
+            out[...] = plan.rescale.apply(_as_gray(reader.frame(plan.plane.frame), plan))
+
+
+def _as_gray(stored: NDArray[Any], plan: SlicePlan) -> NDArray[Any]:
+    if stored.ndim != 2:
+        raise GeometryError(
+            f"{plan.plane.instance.origin} holds colours; only images with one value per pixel are a volume"
+        )
+    return stored
