@@ -64,6 +64,14 @@ SAMPLES: dict[str, Sample] = {
             "SampleLiverCohort.png",
             "DicomWorkbenchLib.samples.liver_cohort:make_liver_cohort",
         ),
+        Sample(
+            "multiframe",
+            "Multi-frame cine and enhanced CT",
+            "Ultrasound-like colour cine (60 frames 640 x 480) as JPEG with every kind of offset table, two of them lying, and as RLE;"
+            " an enhanced CT of 40 frames, plain and as HTJ2K.",
+            "SampleMultiframe.png",
+            "DicomWorkbenchLib.samples.multiframe:make_multiframe",
+        ),
     )
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from DicomWorkbenchLib.errors import SettingsError
 from DicomWorkbenchLib.outputs import StagedFolder
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress, part_of
 from DicomWorkbenchLib.samples import rt_objects
@@ -63,8 +64,11 @@ def make_ct_rtstruct(
 
     Raises
     ------
+    SettingsError : too few slices or pixels to hold the anatomy.
     OutputError : the folder exists or cannot be written.
     """
+    if slices < 4 or size < 16 or not 0.25 <= pixel_aspect <= 4:
+        raise SettingsError("the CT sample needs 4 slices, 16 pixels or more, and a pixel aspect between 0.25 and 4")
     pixel = FIELD_OF_VIEW_MM / size
     rows = round(size / pixel_aspect)
     grid = ImageGrid(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+from scipy.special import erf
 
 from DicomWorkbenchLib.samples.grid import FloatArray, ImageGrid
 
@@ -49,8 +51,6 @@ def blurred_sphere(distance_mm: FloatArray, radius_mm: float, sigma_mm: float) -
 
     The closed form follows from integrating the Gaussian over the ball in spherical coordinates.
     """
-    from scipy.special import erf
-
     r = np.maximum(distance_mm, 1e-6 * radius_mm)
     plus, minus = (radius_mm + r) / (np.sqrt(2) * sigma_mm), (radius_mm - r) / (np.sqrt(2) * sigma_mm)
     tails = sigma_mm / (np.sqrt(2 * np.pi) * r) * (np.exp(-(minus**2)) - np.exp(-(plus**2)))
@@ -78,8 +78,6 @@ def activity(
     fwhm_mm : full width at half maximum of the point spread; the voxel's own size is not added.
     first_z_mm : where the body begins; it is `LENGTH_MM` long.
     """
-    from scipy.special import erf
-
     sigma = fwhm_mm / FWHM_PER_SIGMA
     along = (grid.z_mm - first_z_mm) / (np.sqrt(2) * sigma), (grid.z_mm - first_z_mm - LENGTH_MM) / (np.sqrt(2) * sigma)
     slab = 0.5 * (erf(along[0]) - erf(along[1]))
@@ -109,8 +107,6 @@ def inside_body(x: FloatArray, y: FloatArray) -> npt.NDArray[np.bool_]:
 
 def _blurred_section(grid: ImageGrid, sigma: float) -> FloatArray:
     """Return body minus lung insert, blurred in the slice, at pixel centres; drawn on finer pixels first."""
-    from scipy.ndimage import gaussian_filter
-
     row_mm, column_mm = grid.pixel_spacing_mm
     fine = (np.arange(_FINE) - _FINE // 2) / _FINE
     y = (grid.y_mm[:, None] + fine * row_mm).ravel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def make_liver_cohort(
     size: int = 128,
     slices: int = 40,
     seed: int = 1,
+    one_archive: bool = False,
     progress: Progress = no_progress,
     cancel: CancelToken = NEVER,
 ) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def make_liver_cohort(
     patients : numbers from 1 to 20; each has its own traps, see `liver_plan.PLANS`.
     size, slices : of every scan; much smaller ones leave too few voxels for the small tumours.
     seed : another seed, other people.
+    one_archive : put all patients into ``cohort.zip``, as such data sets are downloaded: archives within an archive.
 
     Raises
     ------
@@ -65,6 +68,8 @@ def make_liver_cohort(
             _write(stage / plan.folder_name, patient, seed, cancel)
             truths.append(patient_truth(patient))
         (stage / ".DS_Store").write_bytes(DS_STORE)
+        if one_archive:
+            _pack(stage)
         truth = {"sample": "liver-cohort", "seed": seed, **_cohort_truth(truths), "patients": truths}
         write_truth(stage, truth)
     return truth
@@ -82,6 +87,15 @@ def _write(folder: Path, patient: LiverPatient, seed: int, cancel: CancelToken) 
     cancel.check()
     write_zip(folder / "LABELLED_DICOM.zip", labelled_entries(patient, series(5, "OT", f"labelled {plan.number}")))
     write_zip(folder / "MESHES_VTK.zip", mesh_entries(patient))
+
+
+def _pack(stage: Path) -> None:
+    """Replace the patients' folders by one archive of them."""
+    folders = sorted(path for path in stage.iterdir() if path.is_dir())
+    files = sorted(path for folder in folders for path in folder.iterdir())
+    write_zip(stage / "cohort.zip", ((f"cohort/{f.parent.name}/{f.name}", f.read_bytes()) for f in files))
+    for folder in folders:
+        shutil.rmtree(folder)
 
 
 class _Series:

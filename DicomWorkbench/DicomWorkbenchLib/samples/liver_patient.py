@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
 
 from DicomWorkbenchLib.errors import SettingsError
 from DicomWorkbenchLib.samples.anatomy import LESION_HU, Trunk
@@ -137,8 +138,6 @@ class LiverPatient:
     @cached_property
     def _below_surface_mm(self) -> FloatArray:
         """How deep each voxel lies in the liver, shape (k, j, i)."""
-        from scipy.ndimage import distance_transform_edt
-
         spacing = (self.grid.slice_spacing_mm, *self.grid.pixel_spacing_mm)
         depth: FloatArray = distance_transform_edt(self.masks["liver"], sampling=spacing)
         return depth

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from highdicom.content import AlgorithmIdentificationSequence
+from highdicom.seg import Segmentation, SegmentDescription
+from highdicom.sr.coding import CodedConcept
 from pydicom.dataset import Dataset
 
 from DicomWorkbenchLib import __version__
@@ -27,12 +30,8 @@ def binary_segmentation(series: SeriesOf, images: list[Dataset], segments: list[
 
     Parameters
     ----------
-    images : headers of the slices in the order of the voxels' first axis; a stand-in for pixel data is added and taken off.
+    images : headers of the slices, without pixels, in the order of the voxels' first axis.
     """
-    from highdicom.content import AlgorithmIdentificationSequence
-    from highdicom.seg import Segmentation, SegmentDescription
-    from highdicom.sr.coding import CodedConcept
-
     algorithm = AlgorithmIdentificationSequence(
         name="DicomWorkbench phantom", version=__version__, family=CodedConcept("123109", "DCM", "Manual Processing")
     )

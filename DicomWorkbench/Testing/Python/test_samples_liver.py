@@ -140,6 +140,15 @@ def test_the_same_seed_gives_the_same_archives(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1]
 
 
+def test_one_archive_holds_the_archives_of_all_patients(tmp_path: Path) -> None:
+    make_liver_cohort(tmp_path / "x", patients=(16, 13), one_archive=True)
+    assert {path.name for path in (tmp_path / "x").iterdir()} == {".DS_Store", "cohort.zip", "truth.json"}
+    with zipfile.ZipFile(tmp_path / "x" / "cohort.zip") as archive:
+        inner = archive.read("cohort/patient13_Größe_é/PATIENT_DICOM.zip")
+    with zipfile.ZipFile(io.BytesIO(inner)) as opened:
+        assert "PATIENT_DICOM/image_39" in opened.namelist()
+
+
 def test_a_patient_who_does_not_exist_is_refused_by_number(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="not 21"):
         make_liver_cohort(tmp_path / "x", patients=(1, 21))
