@@ -1,0 +1,1 @@
+"""``slicer.parameterNodeWrapper`` of the host: typed parameters kept in a scripted module node, tied to widgets."""
