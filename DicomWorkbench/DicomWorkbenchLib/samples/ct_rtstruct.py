@@ -42,7 +42,7 @@ def make_ct_rtstruct(
     rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0),
     gantry_tilt_deg: float = 0.0,
     pixel_aspect: float = 1.0,
-    dose_bits: int = 32,
+    dose_bits: int = 16,
     padded: bool = True,
     xor_holes: bool = False,
     progress: Progress = no_progress,
@@ -58,7 +58,7 @@ def make_ct_rtstruct(
     rotation_deg : turns the whole scan about the L, P and S axes: an oblique series.
     gantry_tilt_deg : shifts slices along the columns as a tilted gantry does.
     pixel_aspect : row spacing divided by column spacing; other than 1 gives pixels that are not square.
-    dose_bits : 16 or 32.
+    dose_bits : 16, or 32 as many planning systems write (dciodvfy and dcentvfy of 2022 stop at it with an assertion).
     padded : write the padding value outside the round field of view.
     xor_holes : one structure's holes are of the kind CLOSEDPLANAR_XOR (dciodvfy of 2022 does not know it and calls it an error).
 

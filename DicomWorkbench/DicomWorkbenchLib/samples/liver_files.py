@@ -21,6 +21,8 @@ _ZIP_DATE = (2024, 1, 15, 10, 15, 0)
 _RING_POINTS = 36
 # What the Finder of macOS leaves in every folder it has looked into; its first bytes are enough to tell it.
 DS_STORE = b"\x00\x00\x00\x01Bud1" + bytes(24)
+# What macOS packs beside a file with extended attributes: named like a slice, and none.
+APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(58)
 
 Entry = tuple[str, bytes]
 
@@ -41,6 +43,8 @@ def scan_entries(patient: LiverPatient, series: SeriesOf) -> Iterator[Entry]:
     header = ct_header(series, patient.grid, 0, 1, padded=False)
     del header.SliceLocation
     yield f"{folder}.DS_Store", DS_STORE
+    if patient.plan.doubled:
+        yield f"__MACOSX/{folder}._image_0", APPLE_DOUBLE
     yield from _slices(folder, header, series, patient.grid, stored, top_first=patient.plan.top_first)
 
 

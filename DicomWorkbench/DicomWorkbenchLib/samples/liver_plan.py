@@ -21,7 +21,7 @@ class PatientPlan:
     outside : masses outside the liver by mask folder: radius in mm and side (-1 right, 1 left).
     other : further structures in the liver that are no tumours: mask folder and radius in mm.
     mask_value : what a mask holds inside, 255 or 1.
-    doubled : PATIENT_DICOM/PATIENT_DICOM in the archive.
+    doubled : PATIENT_DICOM/PATIENT_DICOM in the archive, and a __MACOSX folder beside it.
     top_first : image_0 is the uppermost slice, in the scan and in the masks.
     masks_reversed : the masks count from the other end than the scan; only their positions tell.
     masks_without_position : the masks have no Image Plane attributes at all.

@@ -100,7 +100,7 @@ def dose_grid(grid: ImageGrid, spacing_mm: float = 5.0) -> ImageGrid:
     )
 
 
-def dose(series: SeriesOf, grid: ImageGrid, center_lps: np.ndarray, plan_set: Dataset, bits: int = 32) -> Dataset:
+def dose(series: SeriesOf, grid: ImageGrid, center_lps: np.ndarray, plan_set: Dataset, bits: int = 16) -> Dataset:
     """Return an RT Dose (PS3.3 A.18): 60 Gy at a centre, falling off in all directions.
 
     Parameters
@@ -110,6 +110,7 @@ def dose(series: SeriesOf, grid: ImageGrid, center_lps: np.ndarray, plan_set: Da
     bits : 16 or 32 bits a voxel.
     """
     dataset = series.dataset(RTDoseStorage, 1)
+    dataset.OperatorsName = ""
     dataset.FrameOfReferenceUID = series.subject.frame_of_reference_uid
     dataset.PositionReferenceIndicator = ""
     for name, value in grid.plane_elements(0).items():

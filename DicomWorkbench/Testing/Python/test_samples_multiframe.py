@@ -131,7 +131,7 @@ def test_dciodvfy_finds_no_error_in_any_file(folder: Path, tmp_path: Path) -> No
             checked = tmp_path / path.name
             dataset.save_as(checked)
         done = subprocess.run(["dciodvfy", "-new", str(checked)], capture_output=True, text=True, timeout=60)
-        assert "Error" not in done.stdout + done.stderr, path.name
+        assert done.returncode == 0 and "Error" not in done.stdout + done.stderr, path.name
 
 
 @pytest.mark.needs("gdcminfo")

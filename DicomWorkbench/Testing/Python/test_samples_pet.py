@@ -98,4 +98,4 @@ def test_dciodvfy_and_dcentvfy_find_no_error(pet: Path) -> None:
     files = sorted(str(path) for path in (pet / "pet").iterdir())
     for command in (["dciodvfy", "-new", files[0]], ["dciodvfy", "-new", files[30]], ["dcentvfy", *files]):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        assert "Error" not in done.stdout + done.stderr
+        assert done.returncode == 0 and "Error" not in done.stdout + done.stderr
