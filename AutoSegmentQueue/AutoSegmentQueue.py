@@ -1,6 +1,6 @@
 """Panel of AutoSegmentQueue: what the queue will do; the queue itself is not built yet, and the panel says so."""
 
-from pathlib import Path  # no "from __future__ import annotations" here: parameterNodeWrapper reads real types
+# No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
 from typing import Annotated, Any
 
 import slicer

@@ -46,8 +46,8 @@ def tracked_files(room: str, root: Path = ROOT) -> list[str]:
     """Return what Slicer must install for a room: module file, Lib, Resources; relative to the room, sorted."""
     command = ["git", "ls-files", "-z", "--", f"{room}/{room}.py", f"{room}/{room}Lib", f"{room}/Resources"]
     listing = subprocess.run(command, cwd=root, capture_output=True, check=True, text=True).stdout
-    paths = [name.removeprefix(f"{room}/") for name in listing.split("\0") if name]
-    return sorted(path for path in paths if (root / room / path).exists())
+    paths = {name.removeprefix(f"{room}/") for name in listing.split("\0") if name and (root / name).exists()}
+    return sorted(paths | {requirements_path(room).removeprefix(f"{room}/")})  # written here, perhaps not yet added
 
 
 def scripts_and_resources(room: str, root: Path = ROOT) -> tuple[list[str], list[str]]:
