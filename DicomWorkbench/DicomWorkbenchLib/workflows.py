@@ -47,6 +47,22 @@ WORKFLOWS: dict[str, Workflow] = {
             "optimizer",
         ),
         Workflow(
+            "tumors",
+            "Measure the liver tumours of many patients and report on the cohort.",
+            "TumorAnalysisLib.cli:command",
+            "TumorAnalysisLib.job:run",
+            "TumorAnalysisLib.settings:TumorSettings",
+            "tumors",
+        ),
+        Workflow(
+            "stream",
+            "Open, serve and repack compressed multi-frame DICOM of any size, frame by frame.",
+            "MultiframeStreamerLib.cli:command",
+            "MultiframeStreamerLib.repack:run",
+            "MultiframeStreamerLib.settings:RepackSettings",
+            "stream",
+        ),
+        Workflow(
             "sample-data",
             "Make synthetic DICOM data to try everything with.",
             "DicomWorkbenchLib.samples.cli:command",
