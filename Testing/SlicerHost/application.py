@@ -82,6 +82,10 @@ class Application(QtCore.QObject):
         """Return the views, or None as in ``Slicer --no-main-window``."""
         return self._layout
 
+    def dicomDatabase(self) -> Any:
+        """Return the DICOM database."""
+        return slicer.dicomDatabase
+
     # ---- Qt ----------------------------------------------------------------------------------------------------------
 
     def processEvents(self, *arguments: Any) -> None:
@@ -183,8 +187,15 @@ class Application(QtCore.QObject):
     # ---- for DicomWorkbenchLib.headless.shut_down, which ends the session (not in Slicer) ---------------------------
 
     def close_headless_session(self) -> None:
-        """End the scene and its logics."""
+        """End the views, the scene and its logics."""
+        for logic in self._slice_logics():
+            logic.SetMRMLScene(None)
+        self.applicationLogic().GetSliceLogics().RemoveAllItems()
         self._session.close_headless_session()
+
+    def _slice_logics(self) -> list[Any]:
+        collection = self.applicationLogic().GetSliceLogics()
+        return [collection.GetItemAsObject(index) for index in range(collection.GetNumberOfItems())]
 
     temporaryPath = plain(str, "")
     applicationName = plain(str, "Slicer")

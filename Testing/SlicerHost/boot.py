@@ -15,7 +15,10 @@ from SlicerHost.looks import dress
 from SlicerHost.qt_facade import Facade, make_qt
 
 _CTK_PARTS = ("ctk_buttons", "ctk_numbers", "ctk_choices", "ctk_texts")
-_SLICER_PARTS = ("qmrml_base", "qmrml_nodes", "scripted_modules")
+_SLICER_PARTS = (
+    *("qmrml_base", "qmrml_nodes", "qmrml_tables", "qmrml_plots", "qmrml_markups", "qmrml_numbers"),
+    *("scripted_modules", "layout"),
+)
 
 
 def boot(main_window: bool = False, dark: bool = False) -> Any:
@@ -82,15 +85,21 @@ def _expose_widgets(slicer: Any) -> dict[str, type]:
     for target, parts in ((ctk, _CTK_PARTS), (slicer, _SLICER_PARTS)):
         for part in parts:
             module = importlib.import_module(f"SlicerHost.{part}")
-            ours = {name: cls for name, cls in vars(module).items() if "_stands_for" in getattr(cls, "__dict__", ())}
+            ours = {cls.__name__: cls for cls in vars(module).values() if _is_stand_in_of(target.__name__, cls)}
             for name, cls in ours.items():
                 setattr(target, name, cls)
             stand_ins |= ours
     return stand_ins
 
 
+def _is_stand_in_of(prefix: str, what: Any) -> bool:
+    """Say whether ``what`` is one of our classes for a class of ``ctk`` or ``slicer`` (and not for a live object)."""
+    return getattr(what, "__dict__", {}).get("_stands_for", "") == f"{prefix}.{getattr(what, '__name__', '')}"
+
+
 def _expose_modules(slicer: Any, stand_ins: dict[str, type]) -> None:
     from SlicerHost import packaging_functions, sample_data, scripted_loadable_module, util_functions
+    from SlicerHost.dicom_database import make_dicomlib
     from SlicerHost.parameter_node import annotations, packs, wrapper
     from SlicerHost.ui_loader import load_ui
 
@@ -102,6 +111,7 @@ def _expose_modules(slicer: Any, stand_ins: dict[str, type]) -> None:
     _publish(slicer, "slicer.i18n", _i18n())
     _publish(slicer, "slicer.parameterNodeWrapper", _merged("slicer.parameterNodeWrapper", annotations, packs, wrapper))
     sys.modules["SampleData"] = sample_data
+    sys.modules |= make_dicomlib()
 
 
 def _publish(slicer: Any, name: str, module: types.ModuleType) -> None:
@@ -129,11 +139,13 @@ def _merged(name: str, *parts: types.ModuleType) -> types.ModuleType:
 
 def _start_application(slicer: Any, main_window: bool) -> None:
     from SlicerHost.application import Application
+    from SlicerHost.dicom_database import DicomDatabase
 
     layout_manager = None
     if main_window:
         from SlicerHost.layout import LayoutManager, MainWindow
 
-        layout_manager = LayoutManager(slicer.mrmlScene)
+        layout_manager = LayoutManager(slicer.mrmlScene, slicer.app.applicationLogic())
         _kept_to_the_end.append(MainWindow())
     slicer.app = Application(slicer.app, layout_manager)
+    slicer.dicomDatabase = DicomDatabase()

@@ -50,6 +50,7 @@ SLICER = [
     "qMRMLVolumeThresholdWidget",
     "qMRMLWidget",
     "qSlicerMarkupsPlaceWidget",
+    "qSlicerModuleSelectorToolBar",
     "qSlicerScriptedLoadableModule",
     "qSlicerScriptedLoadableModuleWidget",
     "qSlicerSimpleMarkupsWidget",

@@ -28,7 +28,7 @@ _MISSING = object()
 _VIRTUAL_PROPERTIES = frozenset({"sizeHint", "minimumSizeHint"})
 # PythonQt turns lists of C++ objects into tuples.
 _RETURN_TUPLES = frozenset(
-    [
+    {
         "actions",
         "buttons",
         "children",
@@ -39,8 +39,7 @@ _RETURN_TUPLES = frozenset(
         "selectedItems",
         "selectedRanges",
         "selectedRows",
-        "splitCommand",
-    ]
+    }
 )
 _INTEGERS = frozenset({"int", "uint", "short", "ushort", "qlonglong", "qulonglong"})
 
