@@ -47,12 +47,28 @@ WORKFLOWS: dict[str, Workflow] = {
             "optimizer",
         ),
         Workflow(
+            "optimize-preview",
+            "Show what optimize would do, its expected size and a picture.",
+            "DicomOptimizerLib.cli:preview_command",
+            "DicomOptimizerLib.inspection:inspect",
+            "DicomOptimizerLib.inspection:InspectionSettings",
+            "optimizer",
+        ),
+        Workflow(
             "tumors",
             "Measure the liver tumours of many patients and report on the cohort.",
             "TumorAnalysisLib.cli:command",
             "TumorAnalysisLib.job:run",
             "TumorAnalysisLib.settings:TumorSettings",
             "tumors",
+        ),
+        Workflow(
+            "spheres",
+            "Find and measure the spheres of PET phantoms and judge the scanner.",
+            "SphereVOILib.cli:command",
+            "SphereVOILib.job:run",
+            "SphereVOILib.settings:SphereSettings",
+            "spheres",
         ),
         Workflow(
             "stream",

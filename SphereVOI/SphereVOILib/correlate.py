@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from DicomWorkbenchLib.geometry import FloatArray
 from numpy.typing import NDArray
 
-from DicomWorkbenchLib.geometry import FloatArray
 from SphereVOILib.coverage import sphere_coverage
 from SphereVOILib.grid import Box, Grid
 from SphereVOILib.settings import Polarity

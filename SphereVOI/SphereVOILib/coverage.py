@@ -10,9 +10,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from DicomWorkbenchLib.geometry import FloatArray
 from numpy.typing import ArrayLike, NDArray
 
-from DicomWorkbenchLib.geometry import FloatArray
 from SphereVOILib.grid import Box, Grid
 
 FEWEST_PARTS, MOST_PARTS = 6, 16

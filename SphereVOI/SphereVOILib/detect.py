@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from DicomWorkbenchLib.errors import InputError
-from DicomWorkbenchLib.geometry import FloatArray
+from DicomWorkbenchLib.geometry import FloatArray, Point3
 from DicomWorkbenchLib.progress import NEVER, CancelToken
+
+from SphereVOILib.correlate import find_peak
 from SphereVOILib.grid import Grid
 from SphereVOILib.settings import IEC_RING_RADIUS_MM, SphereTarget
 
@@ -34,7 +35,9 @@ class _Corners:
     strength: float
 
 
-def find_iec_spheres(grid: Grid, targets: Sequence[SphereTarget], cancel: CancelToken = NEVER) -> tuple[SphereTarget, ...]:
+def find_iec_spheres(
+    grid: Grid, targets: Sequence[SphereTarget], cancel: CancelToken = NEVER
+) -> tuple[SphereTarget, ...]:
     """Give each of the six targets a click near its sphere.
 
     Raises
@@ -52,7 +55,10 @@ def find_iec_spheres(grid: Grid, targets: Sequence[SphereTarget], cancel: Cancel
             continue
         order, likeness = _which_is_which(coarse, best.points_lps, targets, hot_only)
         if likeness >= LEAST_LIKENESS:
-            return tuple(replace(t, lps_mm=_point(best.points_lps[order[n]])) for n, t in enumerate(targets))
+            corners = [best.points_lps[order[n]] for n in range(6)]
+            return tuple(
+                replace(t, lps_mm=_nearer(coarse, corner, t)) for corner, t in zip(corners, targets, strict=True)
+            )
     raise InputError(
         "the ring of six spheres of the IEC body phantom was not found in this volume; "
         "is it the right scan? Otherwise place the spheres by hand"
@@ -155,13 +161,16 @@ def _which_is_which(
     return place, likeness
 
 
+def _nearer(coarse: Grid, corner: FloatArray, target: SphereTarget) -> Point3:
+    """Move a corner to where a sphere of the right size fits best."""
+    peak = find_peak(coarse, corner, target.radius_mm, 1.0, EXCESS_RADIUS_MM / 2, target.polarity)
+    place = corner if peak is None else peak.center_lps_mm
+    return float(place[0]), float(place[1]), float(place[2])
+
+
 def _excess(coarse: Grid, center: FloatArray) -> float:
     box = coarse.around(center, EXCESS_RADIUS_MM + 6.0)
     distance, values = box.distances_mm(center), box.values()
     shell = values[(distance > EXCESS_RADIUS_MM) & (distance <= EXCESS_RADIUS_MM + 6.0)]
     rest = float(np.median(shell)) if shell.size else 0.0
     return float(np.sum(values[distance <= EXCESS_RADIUS_MM] - rest))
-
-
-def _point(values: FloatArray) -> tuple[float, float, float]:
-    return float(values[0]), float(values[1]), float(values[2])

@@ -11,8 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
 from DicomWorkbenchLib.geometry import FloatArray
+
 from SphereVOILib.grid import Grid
 from SphereVOILib.model import FWHM_PER_SIGMA, blurred_sphere_fast
 from SphereVOILib.noise import LinearFit, NoiseModel, amplitude_error, covariance, noise_of_background
@@ -192,7 +192,12 @@ def _search(
 
 
 def _result(
-    region: _Region, state: _State, center: FloatArray, bounds: tuple[float, float], settled: bool, around: NoiseModel | None
+    region: _Region,
+    state: _State,
+    center: FloatArray,
+    bounds: tuple[float, float],
+    settled: bool,
+    around: NoiseModel | None,
 ) -> SphereFit:
     root = np.sqrt(region.weights)
     linear = LinearFit(state.jacobian / root[:, None], region.weights, state.residual / root, region.index)

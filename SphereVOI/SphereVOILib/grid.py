@@ -11,10 +11,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from DicomWorkbenchLib.errors import GeometryError
 from DicomWorkbenchLib.geometry import FloatArray, Point3, spacing_of, transform_points, voxel_volume_mm3
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 

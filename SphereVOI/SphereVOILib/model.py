@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
 from DicomWorkbenchLib.geometry import FloatArray
 
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))

@@ -15,9 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
 from DicomWorkbenchLib.geometry import FloatArray
+from numpy.typing import NDArray
 
 MOST_CORRELATION = 0.97  # neighbours alike beyond this mean a filter of ten voxels; no reconstruction does that
 LEAST_VARIANCE = 0.05  # of the mean variance, so that a voxel with a lucky model value does not count as noise-free
@@ -97,7 +96,9 @@ def noise_of_background(values: FloatArray, index: NDArray[np.intp]) -> NoiseMod
     ones = np.ones(len(values))
     basis = np.stack([np.zeros_like(ones), ones], axis=1)
     fit = LinearFit(basis, ones, clipped, index)
-    neighbours = _neighbour_correlation(fit, np.zeros((0, 0)), ones, np.full(len(values), max(float(np.std(clipped)), 1e-300)))
+    neighbours = _neighbour_correlation(
+        fit, np.zeros((0, 0)), ones, np.full(len(values), max(float(np.std(clipped)), 1e-300))
+    )
     return NoiseModel(np.array(sd), neighbours)
 
 
@@ -131,12 +132,16 @@ def _neighbour_correlation(fit: LinearFit, taken: FloatArray, shares: FloatArray
     dense = _dense(np.concatenate(columns, axis=1), fit.index)
     result = np.zeros(3)
     for axis in range(3):
-        low, high = (dense[tuple(s if a == axis else slice(None) for a in range(3))] for s in (slice(-1), slice(1, None)))
+        low, high = (
+            dense[tuple(s if a == axis else slice(None) for a in range(3))] for s in (slice(-1), slice(1, None))
+        )
         pair = low[..., 1] * high[..., 1]
         product = low[..., 0] * high[..., 0]
         if taken.size:
             a, avc, c = (slice(2 + n * parameters, 2 + (n + 1) * parameters) for n in range(3))
-            product = product - np.sum(low[..., a] * high[..., avc], axis=-1) - np.sum(low[..., c] * high[..., a], axis=-1)
+            product = (
+                product - np.sum(low[..., a] * high[..., avc], axis=-1) - np.sum(low[..., c] * high[..., a], axis=-1)
+            )
         pairs = float(np.sum(pair))
         if pairs > 1:
             rho = float(np.sum(pair * product)) / pairs

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-
 from DicomWorkbenchLib.geometry import FloatArray
+
 from SphereVOILib.correlate import Peak, find_peak, grid_search
 from SphereVOILib.fit import SphereFit, fit_sphere
 from SphereVOILib.grid import Grid
@@ -24,6 +24,7 @@ LEAST_INSIDE = 0.98  # of a sphere's volume that must lie in the volume and have
 MOST_UNCERTAIN = 1.0 / 4.0  # of the radius: a centre known no better than this is not found
 LEAST_FREE_SIGNIFICANCE = 3.0  # of the contrast with place and width free as well
 LEAST_EXPLAINED = 0.35  # of the variance, where what is left over is structure and not noise
+SHARP_EXPLAINED = 0.8  # a model without blur that explains this much is an image without blur
 STRUCTURE = 0.6  # correlation of neighbouring residuals above which they are structure or smoothed noise
 
 
@@ -112,7 +113,9 @@ def _by_grid(grid: Grid, target: SphereTarget, click: FloatArray, settings: Refi
     sign = Polarity.HOT if peak.contrast > 0 else Polarity.COLD
     wanted = Polarity.COLD if target.polarity is Polarity.COLD else Polarity.HOT
     if sign is not wanted:
-        return Refined(target, False, f"the extreme mean is no {wanted} sphere: its surroundings are more extreme", sign)
+        return Refined(
+            target, False, f"the extreme mean is no {wanted} sphere: its surroundings are more extreme", sign
+        )
     if peak.at_border:
         return Refined(target, False, _border(settings), sign)
     return Refined(target, True, "", sign, peak.center_lps_mm)
@@ -151,7 +154,8 @@ def _implausible(
     moved, slack = float(np.linalg.norm(fit.center_lps_mm - click)), 0.5 * max(grid.spacing_mm)
     if moved > settings.search_mm + slack:
         return f"the fit moved {moved:.1f} mm from the click; {_border(settings)}"
-    if fit.at_bound or not fit.settled:
+    sharp = fit.fwhm_mm < max(grid.spacing_mm) and fit.explained > SHARP_EXPLAINED  # a phantom drawn without blur
+    if (fit.at_bound and not sharp) or not (fit.settled or sharp):
         return f"the fitted width ran into its limit ({fit.fwhm_mm:.1f} mm FWHM): this is not a blurred sphere"
     uncertain = float(np.linalg.norm(fit.sigma_mm))
     if not uncertain <= MOST_UNCERTAIN * target.radius_mm:

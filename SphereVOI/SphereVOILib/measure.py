@@ -1,0 +1,346 @@
+"""Find, measure and judge the spheres of one volume.
+
+`measure` is the whole workflow on an array: targets in, numbers out; no file is read or written.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+from DicomWorkbenchLib.errors import GeometryError, InputError
+from DicomWorkbenchLib.geometry import FloatArray
+from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
+
+from SphereVOILib.background import Background, Ball, background_around
+from SphereVOILib.detect import find_iec_spheres
+from SphereVOILib.earl import BANDS, RATIO_HIGH, RATIO_LOW, EarlSphere, judge
+from SphereVOILib.grid import Grid
+from SphereVOILib.nema import NemaResult, NemaTarget, background_of_circles, judge_nema
+from SphereVOILib.refine import Refined, high_level, refine
+from SphereVOILib.ring import Ring, fit_ring, place_hexagon
+from SphereVOILib.settings import (
+    IEC_DIAMETERS_MM,
+    IEC_RING_RADIUS_MM,
+    MeasureSettings,
+    Method,
+    Polarity,
+    RefineSettings,
+    SphereTarget,
+)
+from SphereVOILib.statistics import (
+    RegionMask,
+    SliceStatistics,
+    Statistics,
+    a50_mean,
+    measure_region,
+    measure_slices,
+    peak_mean,
+    region_mask,
+)
+
+OFF_RING_MM = 4.0  # real spheres are within 2 mm of the ideal ring
+AGAIN_SEARCH_MM = 6.0  # around the place the ring predicts for a sphere that was missed
+ODD_WIDTH = 1.5  # ratio of a fitted FWHM to the others' that a wrong diameter makes, noise hardly
+
+
+class VolumeLike(Protocol):
+    """Anything with voxels and their place: `DicomWorkbenchLib.volume.Volume` or `Grid`."""
+
+    @property
+    def array(self) -> Any:
+        """Voxel values (k, j, i)."""
+
+    @property
+    def matrix_lps(self) -> FloatArray:
+        """Index (i, j, k, 1) to LPS mm, (4, 4)."""
+
+
+@dataclass(frozen=True)
+class SphereResult:
+    """One sphere: how it was found and what was measured; numbers are None if it was not found."""
+
+    refined: Refined
+    statistics: Statistics | None = None
+    slices: list[SliceStatistics] = field(default_factory=list)
+    mask: RegionMask | None = None
+    suv_peak: float | None = None
+    a50_mean: float | None = None
+    a50_volume_ml: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The target's label."""
+        return self.refined.target.label
+
+    @property
+    def diameter_mm(self) -> float:
+        """The target's diameter."""
+        return self.refined.target.diameter_mm
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything about one volume, in the units its values had."""
+
+    grid: Grid
+    spheres: list[SphereResult]
+    background: Background
+    nema: NemaResult | None = None
+    earl: list[EarlSphere] | None = None
+    ring: Ring | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def found(self) -> list[SphereResult]:
+        """The spheres that were found."""
+        return [s for s in self.spheres if s.refined.found]
+
+
+def measure(
+    volume: VolumeLike,
+    targets: Sequence[SphereTarget],
+    settings: MeasureSettings | None = None,
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken = NEVER,
+) -> Measurement:
+    """Find, measure and judge spheres.
+
+    Parameters
+    ----------
+    volume : voxels (k, j, i) and their matrix; the numbers come out in its units.
+    targets : spheres with clicks, or without them where ``settings.auto`` is set.
+    settings : how; the defaults if None.
+
+    Raises
+    ------
+    GeometryError : the volume has too few slices.
+    InputError : the IEC phantom was to be found and is not there.
+    Cancelled : the token was turned.
+    """
+    settings = settings or MeasureSettings()
+    grid = Grid(np.asarray(volume.array), np.asarray(volume.matrix_lps, dtype=float))
+    require_volume(grid)
+    if settings.auto:
+        progress(0, len(targets), "finding the phantom")
+        targets = find_iec_spheres(grid, targets, cancel)
+    warnings = overlapping(targets, settings.refine.search_mm)
+    level = high_level(grid)
+    refined = []
+    for number, target in enumerate(targets):
+        cancel.check()
+        progress(number, len(targets), f"finding {target.label}")
+        refined.append(refine(grid, target, settings.refine, level))
+    refined = judge_together(grid, refined, settings, level, warnings)
+    progress(len(targets), len(targets), "measuring")
+    return _measured(grid, refined, settings, warnings, cancel)
+
+
+def require_volume(grid: Grid) -> None:
+    """Raise `GeometryError` for a volume in which no sphere has a centre."""
+    few = min(grid.array.shape)
+    if few < 3:
+        what = "one slice" if few == 1 else f"{few} slices"
+        raise GeometryError(
+            f"the volume has only {what} along one axis; a sphere's centre cannot be found in it. Choose the whole series"
+        )
+
+
+def overlapping(targets: Sequence[SphereTarget], search_mm: float) -> list[str]:
+    """Warn of clicks whose search regions overlap by more than half: both may find the same sphere."""
+    warnings = []
+    for a, b in itertools.combinations([t for t in targets if t.lps_mm is not None], 2):
+        apart = float(np.linalg.norm(np.subtract(a.lps_mm, b.lps_mm)))  # type: ignore[arg-type]
+        if apart < max(2 * search_mm, a.radius_mm + b.radius_mm):
+            warnings.append(
+                f"the clicks of {a.label} and {b.label} are {apart:.0f} mm apart: their search regions overlap, "
+                "check that each found its own sphere"
+            )
+    return warnings
+
+
+def judge_together(
+    grid: Grid, refined: list[Refined], settings: MeasureSettings, level: float, warnings: list[str]
+) -> list[Refined]:
+    """Compare the spheres with each other: the same one twice, off the ring, a width unlike the others'."""
+    refined = _without_doubles(refined)
+    if settings.auto:
+        refined = _without_doubles(_again_on_ring(grid, refined, settings.refine, level))
+    warnings += _odd_widths(refined)
+    missing = [r.target.label for r in refined if not r.found]
+    if missing:
+        warnings.append(f"not found: {', '.join(missing)} (the reasons are in the table of centres)")
+    return refined
+
+
+def _without_doubles(refined: list[Refined]) -> list[Refined]:
+    result = list(refined)
+    for a, b in itertools.combinations(range(len(result)), 2):
+        first, second = result[a], result[b]
+        if first.center_lps_mm is None or second.center_lps_mm is None:
+            continue
+        apart = float(np.linalg.norm(first.center_lps_mm - second.center_lps_mm))
+        if apart < max(first.target.radius_mm, second.target.radius_mm):
+            loser, winner = (a, second) if _fits_better(second, first) else (b, first)
+            reason = f"{winner.target.label} was found at the same place: the same sphere was clicked twice"
+            result[loser] = replace(result[loser], found=False, reason=reason, center_lps_mm=None)
+    return result
+
+
+def _fits_better(a: Refined, b: Refined) -> bool:
+    """True if a's diameter explains the image clearly better than b's; otherwise the first click counts."""
+    if a.fit is None or b.fit is None or a.target.diameter_mm == b.target.diameter_mm:
+        return False
+    return a.fit.noise_sd < b.fit.noise_sd
+
+
+def _again_on_ring(grid: Grid, refined: list[Refined], settings: RefineSettings, level: float) -> list[Refined]:
+    """Look again, near the place the ring predicts, for what was missed or lies off the ring."""
+    order = sorted(range(len(refined)), key=lambda n: -refined[n].target.diameter_mm)
+    places = place_hexagon([refined[n].center_lps_mm for n in order], IEC_RING_RADIUS_MM)
+    if places is None:
+        return refined
+    result = list(refined)
+    for rank, n in enumerate(order):
+        center = result[n].center_lps_mm
+        if center is not None and float(np.linalg.norm(center - places[rank])) <= OFF_RING_MM:
+            continue
+        x, y, z = (float(v) for v in places[rank])
+        near = replace(result[n].target, lps_mm=(x, y, z))
+        again = refine(grid, near, replace(settings, search_mm=min(AGAIN_SEARCH_MM, settings.search_mm)), level)
+        if again.found or center is None:
+            result[n] = again
+        else:
+            result[n] = replace(
+                again, reason="the sphere lies more than 4 mm off the ring of the others: " + again.reason
+            )
+    return result
+
+
+def _odd_widths(refined: Sequence[Refined]) -> list[str]:
+    widths = {r.target.label: r.fit for r in refined if r.found and r.fit is not None}
+    if len(widths) < 3:
+        return []
+    middle = float(np.median([fit.fwhm_mm for fit in widths.values()]))
+    warnings = []
+    for label, fit in widths.items():
+        error = float(np.sqrt(max(fit.covariance[3, 3], 0.0)))
+        ratio = fit.fwhm_mm / middle
+        if (ratio > ODD_WIDTH or ratio < 1 / ODD_WIDTH) and abs(fit.fwhm_mm - middle) > 4 * error:
+            warnings.append(
+                f"{label}: its blur ({fit.fwhm_mm:.1f} mm FWHM) is unlike the others' ({middle:.1f} mm); "
+                "is its diameter right, and were the spheres clicked in the table's order?"
+            )
+    return warnings
+
+
+def _measured(
+    grid: Grid, refined: Sequence[Refined], settings: MeasureSettings, warnings: list[str], cancel: CancelToken
+) -> Measurement:
+    found = [r for r in refined if r.center_lps_mm is not None]
+    balls = {r.target.label: ball_of(r) for r in found}
+    background = _background(grid, refined, balls, settings)
+    spheres = []
+    for one in refined:
+        cancel.check()
+        spheres.append(measure_one(grid, one, settings, background))
+    if any(np.isnan(s.mask.values).any() for s in spheres if s.mask is not None):
+        warnings.append("some voxels at the spheres have no value (NaN); they were left out")
+    ring = (
+        fit_ring(np.array([r.center_lps_mm for r in found])) if is_iec([r.target for r in refined]) and found else None
+    )
+    nema = _nema(grid, found, balls, settings, background) if settings.nema else None
+    if nema is not None:
+        warnings += nema.warnings + ([f"NEMA: {nema.reason}"] if nema.reason else [])
+    earl = _earl(spheres, settings, background, warnings)
+    return Measurement(grid, spheres, background, nema, earl, ring, warnings)
+
+
+def _background(
+    grid: Grid, refined: Sequence[Refined], balls: dict[str, Ball], settings: MeasureSettings
+) -> Background:
+    """Measure around the spheres; in the IEC phantom, in NEMA's circles, where neither insert nor walls play in."""
+    around = background_around(grid, list(balls.values()), settings.refine.psf_wall_mm)
+    if around.mean is None or around.mean <= 0 or len(balls) < 4 or not is_iec([r.target for r in refined]):
+        return around
+    return background_of_circles(grid, _nema_targets(refined, balls), around.mean) or around
+
+
+def _nema_targets(refined: Sequence[Refined], balls: dict[str, Ball]) -> list[NemaTarget]:
+    return [
+        NemaTarget(r.target.label, r.target.diameter_mm, r.polarity is Polarity.COLD, balls[r.target.label])
+        for r in refined
+        if r.found
+    ]
+
+
+def is_iec(targets: Sequence[SphereTarget]) -> bool:
+    """True for the six diameters of the IEC body phantom."""
+    return sorted(t.diameter_mm for t in targets) == sorted(IEC_DIAMETERS_MM)
+
+
+def ball_of(refined: Refined) -> Ball:
+    """Return centre, radius and blur of a found sphere."""
+    assert refined.center_lps_mm is not None
+    return Ball(refined.center_lps_mm, refined.target.radius_mm, refined.fit.fwhm_mm if refined.fit else None)
+
+
+def measure_one(grid: Grid, refined: Refined, settings: MeasureSettings, background: Background) -> SphereResult:
+    """Measure one found sphere; one that was not found comes back without numbers."""
+    center = refined.center_lps_mm
+    if center is None:
+        return SphereResult(refined)
+    radius, cold = refined.target.radius_mm, refined.polarity is Polarity.COLD
+    mask = region_mask(grid, center, radius, settings.region, whole=settings.refine.method is Method.GRID)
+    contour = None if background.mean is None else a50_mean(grid, center, radius, background.mean)
+    return SphereResult(
+        refined=refined,
+        statistics=measure_region(mask),
+        slices=measure_slices(mask, center),
+        mask=mask,
+        suv_peak=peak_mean(grid, center, radius, cold=cold),
+        a50_mean=None if contour is None else contour[0],
+        a50_volume_ml=None if contour is None else contour[1],
+    )
+
+
+def _nema(
+    grid: Grid, found: Sequence[Refined], balls: dict[str, Ball], settings: MeasureSettings, background: Background
+) -> NemaResult:
+    if background.mean is None or background.mean <= 0:
+        return NemaResult("there is no background activity around the spheres")
+    return judge_nema(grid, _nema_targets(found, balls), background.mean, settings.contrast)
+
+
+def _earl(
+    spheres: Sequence[SphereResult], settings: MeasureSettings, background: Background, warnings: list[str]
+) -> list[EarlSphere] | None:
+    if settings.earl is None:
+        return None
+    if not RATIO_LOW <= settings.contrast <= RATIO_HIGH:
+        warnings.append(
+            f"EARL's bands hold for a sphere-to-background ratio of about 10; the true contrast was given as "
+            f"{settings.contrast:g} (--contrast)"
+        )
+    true = (background.mean or 0.0) * settings.contrast
+    rows = []
+    for sphere in spheres:
+        if sphere.statistics is None or true <= 0:
+            reason = "not found" if sphere.statistics is None else "not judged: no background activity"
+            rows.append(EarlSphere(sphere.label, sphere.diameter_mm, None, None, None, reason))
+            continue
+        measured = (sphere.a50_mean, sphere.statistics.max, sphere.suv_peak)
+        rows.append(judge(sphere.label, sphere.diameter_mm, measured, true, BANDS[settings.earl]))
+    return rows
+
+
+def require_found(measurement: Measurement) -> Measurement:
+    """Raise `InputError` if not one sphere was found."""
+    if measurement.found:
+        return measurement
+    reasons = "; ".join(f"{s.label}: {s.refined.reason}" for s in measurement.spheres[:3])
+    raise InputError(f"no sphere was found ({reasons})")
