@@ -130,7 +130,7 @@ def read_dataset(path: Path, *, pixels: bool = True, tags: Sequence[str] | None 
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
     except (InvalidDicomError, NotDicom) as error:
         raise FileError(f"{path} is not a DICOM file") from error
-    except _PARSE_ERRORS as error:
+    except BROKEN as error:
         raise FileError(f"{path} is a broken DICOM file: {error}") from error
 
 
@@ -160,7 +160,7 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 # What pydicom lets through when bytes make no sense to it.
-_PARSE_ERRORS = (
+BROKEN = (
     ValueError,
     KeyError,
     IndexError,
@@ -201,7 +201,7 @@ def _parse_with_pydicom(file: io.FileIO, unusual: Unusual) -> ParsedHeader:
             return _from_dataset(dataset)
     except InvalidDicomError as error:
         raise NotDicom(f"{file.name!s} is not a DICOM file") from error
-    except _PARSE_ERRORS as error:
+    except BROKEN as error:
         raise FileError(f"{file.name!s} is a broken DICOM file: {unusual}") from error
 
 

@@ -11,7 +11,9 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import uuid
+import weakref
 from pathlib import Path
 from types import TracebackType
 
@@ -77,6 +79,28 @@ class StagedFolder:
             sync(Path(folder))
         self.path.rename(self.target)
         sync(self.target.parent)
+
+
+class ScratchFolder:
+    """A folder for files that only one job needs; it disappears with `close`, with the object, or with the program.
+
+    What a killed program left behind is removed by the next one that needs a scratch folder.
+    """
+
+    def __init__(self) -> None:
+        parent = Path(tempfile.gettempdir())
+        self.path = parent / f".dicom-workbench{_MARK}{uuid.uuid4().hex[:12]}"
+        try:
+            clean_leftovers(parent)
+            self.path.mkdir(mode=0o700)
+            (self.path / _OWNER).write_text(json.dumps(_this_process()), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the folder and everything in it."""
+        self._remove()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -36,6 +36,8 @@ class PixelReader:
     ----------
     image : a file, or a pydicom data set with its pixel data.
     origin : how messages name the image; None takes the file's path.
+    header : of the file, if it was read already.
+    spans : where the fragments of its frames lie, if another reader of the same file found them (`PixelReader.spans`).
 
     Raises
     ------
@@ -43,25 +45,32 @@ class PixelReader:
     FileError : the file cannot be read.
     """
 
-    def __init__(self, image: Path | Dataset, *, origin: str | None = None) -> None:
+    def __init__(
+        self,
+        image: Path | Dataset,
+        *,
+        origin: str | None = None,
+        header: Header | None = None,
+        spans: list[list[Span]] | None = None,
+    ) -> None:
         self._path = image if isinstance(image, Path) else None
         self._dataset = None if isinstance(image, Path) else image
         self.origin = origin or (str(image) if isinstance(image, Path) else "the image")
-        self._spans: list[list[Span]] | None = None
+        self.spans = spans
         try:
-            self._open(image)
+            self._open(image, header)
         except PixelDataError as error:
             raise self._named(error) from error
 
-    def _open(self, image: Path | Dataset) -> None:
+    def _open(self, image: Path | Dataset, header: Header | None) -> None:
         if isinstance(image, Path):
-            self.header = _header(image, self.origin)
-            parsed = self.header.parsed
-            self.form = PixelFormat.of_header(self.header)
+            header = header or _header(image, self.origin)
+            parsed = header.parsed
+            self.form = PixelFormat.of_header(header)
             if not parsed.pixel_tag:
                 raise PixelDataError("it has no pixel data")
             self._start, self._length = parsed.pixel_offset, parsed.pixel_length
-            self._stream: BinaryIO = _stream(image, self.header, self.form)
+            self._stream: BinaryIO = _stream(image, header, self.form)
         else:
             value = next((image[name].value for name in _VALUE_NAMES if name in image), None)
             if not value:
@@ -122,11 +131,11 @@ class PixelReader:
     def _decoded(self, index: int) -> PixelArray:
         if self.form.transfer_syntax_uid not in BY_ZLIB and not have_imagecodecs():
             return self._decoded_by_pydicom(index)
-        if self._spans is None:
+        if self.spans is None:
             if self._path is not None and self._length != UNDEFINED:
                 raise PixelDataError("the transfer syntax says that the pixel data are compressed, and they are not")
-            self._spans = encapsulated_spans(self._stream, self._start, self.form.frames)
-        return decode_frame(joined(self._stream, self._spans[index]), self.form)
+            self.spans = encapsulated_spans(self._stream, self._start, self.form.frames)
+        return decode_frame(joined(self._stream, self.spans[index]), self.form)
 
     def _decoded_by_pydicom(self, index: int) -> PixelArray:
         dataset = self._dataset if self._dataset is not None else read_dataset(self._path)  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ Only headers are read. See `scan`.
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -15,9 +14,11 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
-from DicomWorkbenchLib.archives import Limits, unpack
+from DicomWorkbenchLib.archives import unpack
 from DicomWorkbenchLib.errors import ArchiveError, NoDicomError
+from DicomWorkbenchLib.outputs import ScratchFolder
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
+from DicomWorkbenchLib.series_copies import without_copied_objects, without_copies
 from DicomWorkbenchLib.series_files import FoundFile, find_files
 from DicomWorkbenchLib.series_links import link
 from DicomWorkbenchLib.series_model import (
@@ -28,14 +29,16 @@ from DicomWorkbenchLib.series_model import (
     ProblemKind,
     Series,
     Severity,
+    counted,
+    folder_of,
     named,
 )
-from DicomWorkbenchLib.series_read import Archive, Examined, Ignored, ImageRecord, examine
+from DicomWorkbenchLib.series_read import Archive, Examined, Ignored, ImageRecord, NoImage, examine
 from DicomWorkbenchLib.series_stacks import build_series
 
 __all__ = ["Instance", "LinkedObject", "Plane", "Problem", "ProblemKind", "Scan", "Series", "Severity", "scan"]
 
-CHUNK_FILES = 64  # files a worker reads between two looks at the cancel token and two progress reports
+CHUNK_FILES = 64  # files a thread reads between two progress reports
 MOST_JOBS = 16  # threads that wait for slow storage at the same time
 
 
@@ -57,7 +60,8 @@ class Scan:
         self.problems: list[Problem] = []
         self.files_seen = 0
         self.files_ignored = 0
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: ScratchFolder | None = None
+        self._unpacked = 0
 
     def __enter__(self) -> Scan:
         return self
@@ -70,7 +74,7 @@ class Scan:
     def close(self) -> None:
         """Remove what was unpacked from archives; paths of instances inside archives are gone after that."""
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.close()
             self._scratch = None
 
     def require_images(self) -> Scan:
@@ -94,8 +98,9 @@ class Scan:
 
     def _new_folder(self) -> Path:
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="dicom-workbench-", ignore_cleanup_errors=True)
-        return Path(tempfile.mkdtemp(dir=self._scratch.name)) / "unpacked"
+            self._scratch = ScratchFolder()
+        self._unpacked += 1
+        return self._scratch.path / f"{self._unpacked:04d}"
 
 
 def scan(
@@ -110,7 +115,7 @@ def scan(
     Parameters
     ----------
     paths : folders, files and zip archives, in any mixture.
-    progress : called with files read, files found so far, and what is being done.
+    progress : called with files read, 0 (how many there will be is not known), and what is being done.
     cancel : looked at between files.
     jobs : threads that read headers; None takes one, and more the longer the storage lets it wait.
 
@@ -122,118 +127,134 @@ def scan(
     Raises
     ------
     Cancelled : the token was turned; nothing unpacked is left.
+    OutputError : an archive cannot be unpacked because the folder for temporary files cannot be written.
     """
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     result = Scan()
     try:
-        _fill(result, [Path(path) for path in given], progress, cancel, jobs)
+        _Scanner(result, progress, cancel, jobs).run([Path(path) for path in given])
     except BaseException:
         result.close()
         raise
     return result
 
 
-def _fill(result: Scan, paths: list[Path], progress: Progress, cancel: CancelToken, jobs: int | None) -> None:
-    records: list[ImageRecord] = []
-    archives: list[Archive] = []
-    files = find_files(paths, cancel, result.problems.append)
-    _examine_all(result, files, records, archives, progress, cancel, jobs)
-    for archive in archives:
-        progress(result.files_seen, 0, "unpacking archives")
-        inside = _unpacked(result, archive, cancel)
-        nested: list[Archive] = []
-        _examine_all(result, iter(inside), records, nested, progress, cancel, jobs)
-        for inner in nested:  # unpack takes nested archives along; what it left is broken or locked
-            message = f"the archive {inner.origin} inside an archive cannot be unpacked; it is damaged or encrypted"
-            result.problems.append(Problem(ProblemKind.REFUSED_ARCHIVE, message, (inner.origin,)))
-    progress(result.files_seen, result.files_seen, "sorting slices")
-    records.sort(key=lambda record: record.instance.origin)
-    result.problems += [record.problem for record in records if record.problem is not None]
-    result.series, problems = build_series(records)
-    cancel.check()
-    result.problems += problems + _folders_with_several(result.series)
-    result.problems += link(result.linked, result.series)
-    result.problems += [problem for one in result.series for problem in one.problems]
+class _Scanner:
+    """The work of one scan."""
 
+    def __init__(self, result: Scan, progress: Progress, cancel: CancelToken, jobs: int | None) -> None:
+        self._result = result
+        self._progress = progress
+        self._cancel = cancel
+        self._jobs = jobs
+        self._records: list[ImageRecord] = []
+        self._linked: list[LinkedObject] = []
+        self._archives: list[Archive] = []
+        self._others: dict[str, list[str]] = defaultdict(list)  # modality -> files without an image
 
-def _examine_all(
-    result: Scan,
-    files: Iterator[FoundFile],
-    records: list[ImageRecord],
-    archives: list[Archive],
-    progress: Progress,
-    cancel: CancelToken,
-    jobs: int | None,
-) -> None:
-    for found in _in_threads(files, cancel, jobs):
-        for one in found:
-            result.files_seen += 1
-            if isinstance(one, ImageRecord):
-                records.append(one)
-            elif isinstance(one, LinkedObject):
-                result.linked.append(one)
-            elif isinstance(one, Archive):
-                archives.append(one)
-            elif isinstance(one, Problem):
-                result.problems.append(one)
-            elif isinstance(one, Ignored):
-                result.files_ignored += 1
-        progress(result.files_seen, 0, "reading headers")
+    def run(self, paths: list[Path]) -> None:
+        problems = self._result.problems
+        self._examine(find_files(paths, self._cancel, problems.append))
+        archives, self._archives = self._archives, []
+        for archive in archives:
+            self._examine(iter(self._unpack(archive)))
+        for inner in self._archives:  # those inside were unpacked along; what is left of them is damaged or locked
+            message = f"{inner.origin} cannot be unpacked; it is damaged or encrypted"
+            problems.append(Problem(ProblemKind.REFUSED_ARCHIVE, message, (inner.origin,)))
+        self._progress(self._result.files_seen, self._result.files_seen, "sorting slices")
+        self._finish()
 
+    def _examine(self, files: Iterator[FoundFile]) -> None:
+        for found in self._in_threads(files):
+            for one in found:
+                self._keep(one)
+            self._result.files_seen += len(found)
+            self._progress(self._result.files_seen, 0, "reading headers")
 
-def _in_threads(files: Iterator[FoundFile], cancel: CancelToken, jobs: int | None) -> Iterator[list[Examined]]:
-    """Examine files in chunks, a few chunks ahead of the reader, in the order in which they were found."""
+    def _keep(self, one: Examined) -> None:
+        match one:
+            case ImageRecord():
+                self._records.append(one)
+            case LinkedObject():
+                self._linked.append(one)
+            case Archive():
+                self._archives.append(one)
+            case NoImage():
+                self._others[one.modality or "unknown"].append(one.origin)
+            case Problem():
+                self._result.problems.append(one)
+            case Ignored():
+                self._result.files_ignored += 1
 
-    def work(chunk: list[FoundFile]) -> tuple[list[Examined], float]:
+    def _in_threads(self, files: Iterator[FoundFile]) -> Iterator[list[Examined]]:
+        """Examine files in chunks, a few ahead of the reader, in the order in which they were found."""
+        chunks = iter(lambda: list(islice(files, CHUNK_FILES)), [])
+        with ThreadPoolExecutor(self._jobs or MOST_JOBS) as pool:
+            waiting: deque[Future[tuple[list[Examined], float]]] = deque()
+            try:
+                for chunk in chunks:
+                    waiting.append(pool.submit(self._work, chunk))
+                    if self._jobs is None:  # the first chunk tells how much of the time is waiting for the storage
+                        found, share = waiting.popleft().result()
+                        self._jobs = min(max(round(share), 1), MOST_JOBS)
+                        yield found
+                    elif len(waiting) > self._jobs:
+                        yield waiting.popleft().result()[0]
+                while waiting:
+                    yield waiting.popleft().result()[0]
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self, chunk: list[FoundFile]) -> tuple[list[Examined], float]:
+        """Examine some files; returns also how many times longer that took than the processor was busy."""
         start, busy = time.perf_counter(), time.thread_time()
         found = []
         for path, origin in chunk:
-            cancel.check()
+            self._cancel.check()
             found.append(examine(path, origin))
-        return found, (time.perf_counter() - start) / max(time.thread_time() - busy, 1e-6)
+        busy = max(time.thread_time() - busy, time.get_clock_info("thread_time").resolution)
+        return found, (time.perf_counter() - start) / busy
 
-    chunks = iter(lambda: list(islice(files, CHUNK_FILES)), [])
-    with ThreadPoolExecutor(jobs or MOST_JOBS) as pool:
-        waiting: deque[Future[tuple[list[Examined], float]]] = deque()
+    def _unpack(self, archive: Archive) -> list[FoundFile]:
+        folder = self._result._new_folder()
         try:
-            for chunk in chunks:
-                waiting.append(pool.submit(work, chunk))
-                if jobs is None:  # the first chunk tells how much of the time is waiting for the storage
-                    found, share = waiting.popleft().result()
-                    jobs = min(max(round(share), 1), MOST_JOBS)
-                    yield found
-                elif len(waiting) > jobs:
-                    yield waiting.popleft().result()[0]
-            while waiting:
-                yield waiting.popleft().result()[0]
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            files = unpack(Path(archive.path), folder, progress=self._progress, cancel=self._cancel)
+        except ArchiveError as error:
+            message = str(error).replace(archive.path, archive.origin)
+            self._result.problems.append(Problem(ProblemKind.REFUSED_ARCHIVE, message, (archive.origin,)))
+            return []
+        return [(str(file), f"{archive.origin}/{file.relative_to(folder).as_posix()}") for file in files]
+
+    def _finish(self) -> None:
+        result = self._result
+        records, problems = without_copies(self._records, self._cancel)
+        result.problems += [one.problem for one in records if one.problem is not None] + problems
+        result.problems += [_no_images(modality, origins) for modality, origins in sorted(self._others.items())]
+        result.series = build_series(records)
+        self._cancel.check()
+        result.problems += _folders_with_several(result.series)
+        result.linked, problems = without_copied_objects(self._linked)
+        result.problems += problems
+        result.problems += link(result.linked, result.series)
+        result.problems += [problem for one in result.series for problem in one.problems]
 
 
-def _unpacked(result: Scan, archive: Archive, cancel: CancelToken) -> list[FoundFile]:
-    folder = result._new_folder()
-    try:
-        files = unpack(Path(archive.path), folder, limits=Limits(), cancel=cancel)
-    except ArchiveError as error:
-        result.problems.append(Problem(ProblemKind.REFUSED_ARCHIVE, str(error), (archive.origin,)))
-        return []
-    return [(str(file), f"{archive.origin}/{file.relative_to(folder).as_posix()}") for file in files]
+def _no_images(modality: str, origins: list[str]) -> Problem:
+    files = counted(len(origins), "DICOM file")
+    message = f"{files} without an image (modality {modality}): {named(origins)}"
+    return Problem(ProblemKind.NON_IMAGE, message, tuple(origins))
 
 
 def _folders_with_several(all_series: list[Series]) -> list[Problem]:
     """Say which folders hold slices of several series: they are easily taken for one."""
     by_folder: dict[str, dict[str, Series]] = defaultdict(dict)
     for one in all_series:
-        for folder in {_folder_of(instance.origin) for instance in one.instances}:
+        for folder in {folder_of(instance.origin) for instance in one.instances}:
             by_folder[folder][one.series_instance_uid] = one
     problems = []
     for folder, found in sorted(by_folder.items()):
         if len(found) > 1:
-            labels = named([f"{one.label} ({len(one.instances)} files)" for one in found.values()])
+            labels = named([f"{one.label} ({counted(len(one.instances), 'file')})" for one in found.values()])
             message = f"the folder {folder} holds {len(found)} series, which are kept apart: {labels}"
             problems.append(Problem(ProblemKind.SEVERAL_SERIES, message, (folder,)))
     return problems
-
-
-def _folder_of(origin: str) -> str:
-    return origin[: max(origin.rfind("/"), origin.rfind(os.sep))]

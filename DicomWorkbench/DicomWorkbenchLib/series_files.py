@@ -25,18 +25,25 @@ def find_files(paths: Iterable[Path], cancel: CancelToken, report: Report) -> It
         place = path.absolute()
         if place.is_dir():
             found = _walk(str(place), folders, cancel, report)
-        elif place.exists():
-            found = iter([(str(place), str(place))])
+        elif place.is_file():
+            found = iter([str(place)])
         else:
-            report(Problem(ProblemKind.UNREADABLE_FILE, f"{path} does not exist or cannot be reached", (str(path),)))
+            report(
+                Problem(ProblemKind.UNREADABLE_FILE, f"{path} is no file or folder, or cannot be reached", (str(path),))
+            )
             continue
-        for file, origin in found:
+        for file in found:
             if file not in files:
                 files.add(file)
-                yield file, origin
+                yield file, _printable(file)
 
 
-def _walk(folder: str, seen: set[tuple[int, int]], cancel: CancelToken, report: Report) -> Iterator[FoundFile]:
+def _printable(path: str) -> str:
+    """Return a path as messages and reports can hold it: names that are no Unicode get replacement signs."""
+    return path if path.isprintable() else path.encode("utf-8", "replace").decode("utf-8")
+
+
+def _walk(folder: str, seen: set[tuple[int, int]], cancel: CancelToken, report: Report) -> Iterator[str]:
     waiting = [folder]
     while waiting:
         current = waiting.pop()
@@ -59,7 +66,7 @@ def _walk(folder: str, seen: set[tuple[int, int]], cancel: CancelToken, report: 
             if _is_folder(entry):
                 folders.append(entry.path)
             elif _is_regular(entry):
-                yield entry.path, entry.path
+                yield entry.path
         waiting.extend(reversed(folders))
 
 

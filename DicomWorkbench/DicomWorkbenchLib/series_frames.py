@@ -1,20 +1,25 @@
-"""Planes of enhanced multi-frame objects: position, orientation and spacing of each frame from the functional groups.
+"""Planes of multi-frame objects: position, orientation and spacing of each frame.
 
 References
 ----------
-DICOM PS3.3 C.7.6.16 (multi-frame functional groups)
+DICOM PS3.3 C.7.6.16 (multi-frame functional groups), C.8.4.15 (NM reconstruction)
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from DicomWorkbenchLib.headers import read_dataset
-from DicomWorkbenchLib.series_model import Instance, Plane
+import numpy as np
+
+from DicomWorkbenchLib.errors import FileError
+from DicomWorkbenchLib.geometry import Point3, slice_normal
+from DicomWorkbenchLib.headers import BROKEN, quiet_pydicom, read_dataset
+from DicomWorkbenchLib.series_model import Instance, Orientation, Plane, orientation_of, point_of, spacing_pair
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+NM_CLASS = "1.2.840.10008.5.1.4.1.1.20"
 ENHANCED_CLASSES = frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT
@@ -31,54 +36,111 @@ ENHANCED_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.30",  # Parametric Map
     }
 )
-_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_SLICE_VECTOR = 0x00540080
+_FRAME_TYPES = (
+    "CTImageFrameTypeSequence",
+    "MRImageFrameTypeSequence",
+    "PETFrameTypeSequence",
+    "XRay3DFrameTypeSequence",
+    "ParametricMapFrameTypeSequence",
+)
 
 
-def frame_planes(instance: Instance) -> tuple[Plane, ...]:
+def enhanced_planes(instance: Instance) -> tuple[Plane, ...]:
     """Return one plane per frame of an enhanced instance, in the order of its frames.
 
     Raises
     ------
-    FileError : the file cannot be read.
+    FileError : the file cannot be read, or its functional groups are broken.
     """
-    dataset = read_dataset(instance.path, pixels=False, tags=_GROUPS)
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
-    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    return tuple(_plane(instance, number, frame, shared) for number, frame in enumerate(frames))
+    dataset = read_dataset(instance.path, pixels=False, tags=FUNCTIONAL_GROUPS)
+    try:
+        with quiet_pydicom():
+            shared = first_item(dataset, "SharedFunctionalGroupsSequence")
+            frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
+            return tuple(_plane(instance, number, frame, shared) for number, frame in enumerate(frames))
+    except BROKEN as error:
+        raise FileError(f"{instance.path} has broken functional groups: {error}") from error
+
+
+def nm_planes(instance: Instance) -> tuple[Plane, ...]:
+    """Return one plane per frame of a reconstructed NM volume; empty if the frames are something else.
+
+    Raises
+    ------
+    FileError : the file cannot be read, or its description of the slices is broken.
+    """
+    names = (
+        "DetectorInformationSequence",
+        "FrameIncrementPointer",
+        "SliceVector",
+        "SpacingBetweenSlices",
+        "PixelSpacing",
+    )
+    dataset = read_dataset(instance.path, pixels=False, tags=names)
+    try:
+        with quiet_pydicom():
+            return _nm_planes(instance, dataset)
+    except BROKEN as error:
+        raise FileError(f"{instance.path} has a broken description of its slices: {error}") from error
+
+
+def _nm_planes(instance: Instance, dataset: Dataset) -> tuple[Plane, ...]:
+    detector = first_item(dataset, "DetectorInformationSequence")
+    position = point_of(_numbers(detector, "ImagePositionPatient"))
+    orientation = orientation_of(_numbers(detector, "ImageOrientationPatient"))
+    spacing = spacing_pair(_numbers(dataset, "PixelSpacing"))
+    distance = float(dataset.get("SpacingBetweenSlices") or 0)
+    slices = [int(number) for number in dataset.get("SliceVector") or ()]
+    pointer = dataset.get("FrameIncrementPointer")
+    if position is None or orientation is None or not distance or len(slices) != instance.frames:
+        return ()
+    if pointer not in (_SLICE_VECTOR, [_SLICE_VECTOR]):  # frames of several detectors, phases or rotations
+        return ()
+    step = slice_normal(orientation) * distance
+    places: list[Any] = [(np.asarray(position) + step * (number - 1)).tolist() for number in slices]
+    return tuple(
+        Plane(instance, frame, point_of(tuple(place)), orientation, spacing, abs(distance), ())
+        for frame, place in enumerate(places)
+    )
 
 
 def _plane(instance: Instance, number: int, frame: Dataset, shared: Dataset | None) -> Plane:
     measures = group_item("PixelMeasuresSequence", frame, shared)
-    position = _numbers(group_item("PlanePositionSequence", frame, shared), "ImagePositionPatient", 3)
-    orientation = _numbers(group_item("PlaneOrientationSequence", frame, shared), "ImageOrientationPatient", 6)
-    spacing = _numbers(measures, "PixelSpacing", 2)
     thickness = None if measures is None else measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
+    position: Point3 | None = point_of(
+        _numbers(group_item("PlanePositionSequence", frame, shared), "ImagePositionPatient")
+    )
+    orientation: Orientation | None = orientation_of(
+        _numbers(group_item("PlaneOrientationSequence", frame, shared), "ImageOrientationPatient")
+    )
     return Plane(
         instance=instance,
         frame=number,
-        position_lps=position,  # type: ignore[arg-type]
-        orientation_lps=orientation,  # type: ignore[arg-type]
-        pixel_spacing_mm=spacing,  # type: ignore[arg-type]
-        thickness_mm=None if thickness is None else float(thickness),
+        position_lps=position,
+        orientation_lps=orientation,
+        pixel_spacing_mm=spacing_pair(_numbers(measures, "PixelSpacing")),
+        thickness_mm=abs(float(thickness or 0)) or None,
         marks=_marks(frame, shared),
     )
 
 
 def group_item(name: str, frame: Dataset, shared: Dataset | None) -> Dataset | None:
     """Return the item of a functional group: the frame's own one, else the shared one."""
-    return _first(frame, name) or (_first(shared, name) if shared is not None else None)
+    own = first_item(frame, name)
+    return own if own is not None else first_item(shared, name)
 
 
-def _first(dataset: Dataset, name: str) -> Dataset | None:
-    sequence = dataset.get(name)
+def first_item(dataset: Dataset | None, name: str) -> Dataset | None:
+    """Return the first item of a sequence; None if there is none."""
+    sequence = None if dataset is None else dataset.get(name)
     return sequence[0] if sequence else None
 
 
-def _numbers(item: Dataset | None, name: str, count: int) -> tuple[float, ...] | None:
-    values = item.get(name) if item is not None else None
-    if values is None or isinstance(values, str) or not hasattr(values, "__len__") or len(values) != count:
-        return None
-    return tuple(float(value) for value in values)
+def _numbers(item: Dataset | None, name: str) -> tuple[float, ...]:
+    values = None if item is None else item.get(name)
+    return tuple(float(value) for value in values) if values is not None and hasattr(values, "__iter__") else ()
 
 
 def _marks(frame: Dataset, shared: Dataset | None) -> tuple[object, ...]:
@@ -100,15 +162,6 @@ def _marks(frame: Dataset, shared: Dataset | None) -> tuple[object, ...]:
     )
 
 
-_FRAME_TYPES = (
-    "CTImageFrameTypeSequence",
-    "MRImageFrameTypeSequence",
-    "PETFrameTypeSequence",
-    "XRay3DFrameTypeSequence",
-    "ParametricMapFrameTypeSequence",
-)
-
-
-def _value(item: Dataset | None, name: str) -> object:
+def _value(item: Dataset | None, name: str) -> float | None:
     value = None if item is None else item.get(name)
     return None if value is None else float(value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from DicomWorkbenchLib.geometry import FloatArray
-from DicomWorkbenchLib.series_model import Plane, Problem, ProblemKind, Series, named, origins_of
+from DicomWorkbenchLib.series_model import Plane, Problem, ProblemKind, Series, counted, named, origins_of
 
 SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place; real slices are at least 0.1 mm apart
 REGULAR_SHARE = 0.1  # a slice may lie this share of the spacing off its place: headers round positions to 0.1 mm
 TILT_DEGREES = 0.1  # less is rounding of positions; real gantries tilt by degrees
+SHIFTED_SHARE = 0.5  # of a pixel: larger sideways shifts move structures into the neighbouring pixel
 SAME_SPACING_SHARE = 1e-3  # pixel spacings closer than this (0.5 mm over a 500 mm field of view) are equal
 VOLUME_MODALITIES = frozenset({"CT", "MR", "PT", "NM"})  # whose images without positions are worth a word
 
@@ -26,6 +27,7 @@ def judge(series: Series) -> None:
     elif len(planes) > 1:
         _tilt(series)
         _spacing(series, along)
+        _shifts(series, along)
 
 
 def _frames_without_geometry(series: Series) -> bool:
@@ -47,7 +49,7 @@ def _missing_positions(series: Series) -> bool:
         return False
     bad = without or no_spacing
     what = "position or orientation" if without else "pixel spacing"
-    series.obstacle = f"{len(bad)} of its {len(series.planes)} images have no usable {what}"
+    series.obstacle = f"{len(bad)} of {len(series.planes)} images without usable {what}"
     if series.modality in VOLUME_MODALITIES or len(series.planes) > 1:
         origins = origins_of(bad)
         message = f"{series.label}: {series.obstacle}: {named(origins)}"
@@ -61,7 +63,7 @@ def _mixed_pixels(series: Series) -> bool:
     if not different.any():
         return False
     bad: list[Plane] = [plane for plane, off in zip(series.planes, different, strict=True) if off]
-    series.obstacle = f"{len(bad)} of its {len(series.planes)} images have another pixel spacing"
+    series.obstacle = f"{len(bad)} of {len(series.planes)} images with another pixel spacing"
     origins = origins_of(bad)
     series.problems.append(
         Problem(ProblemKind.MIXED_PIXEL_SPACING, f"{series.label}: {series.obstacle}: {named(origins)}", origins)
@@ -72,7 +74,7 @@ def _mixed_pixels(series: Series) -> bool:
 def _coincident(series: Series, indices: list[int]) -> None:
     along = series.positions_mm
     pairs = [(series.planes[index - 1], series.planes[index]) for index in indices]
-    series.obstacle = f"{len(indices)} of its images lie at the position of another one"
+    series.obstacle = f"{counted(len(indices), 'image')} at the position of another one"
     first, second = (plane.instance.origin for plane in pairs[0])
     message = f"{series.label}: {series.obstacle}; the first two, at {along[indices[0]]:.2f} mm along the normal: {first} and {second}"
     origins = origins_of(plane for pair in pairs for plane in pair)
@@ -106,9 +108,26 @@ def _spacing(series: Series, along: FloatArray) -> None:
     for index in np.flatnonzero(steps > 1):
         before, after = series.planes[index], series.planes[index + 1]
         count = int(steps[index]) - 1
-        slices = "1 slice is" if count == 1 else f"{count} slices are"
         message = (
-            f"{series.label}: {slices} missing between {along[index]:.2f} and {along[index + 1]:.2f} mm along the normal "
+            f"{series.label}: {counted(count, 'slice')} missing between {along[index]:.2f} and {along[index + 1]:.2f} mm along the normal "
             f"({before.instance.origin} and {after.instance.origin}); slices are {step:.2f} mm apart"
         )
         series.problems.append(Problem(ProblemKind.GAP, message, origins_of((before, after))))
+
+
+def _shifts(series: Series, along: FloatArray) -> None:
+    """Notice slices that lie beside the line from the first to the last one."""
+    positions = np.asarray([plane.position_lps for plane in series.planes], dtype=float)
+    line = (positions[-1] - positions[0]) / (along[-1] - along[0])
+    off = np.linalg.norm(positions - positions[0] - np.outer(along - along[0], line), axis=1)
+    spacing = series.pixel_spacing_mm
+    assert spacing is not None
+    if off.max() <= SHIFTED_SHARE * min(spacing):
+        return
+    bad = [plane for plane, far in zip(series.planes, off > SHIFTED_SHARE * min(spacing), strict=True) if far]
+    origins = origins_of(bad)
+    message = (
+        f"{series.label}: {counted(len(bad), 'slice')} shifted sideways by up to {off.max():.2f} mm against the others, and the "
+        f"volume does not follow them: {named(origins)}"
+    )
+    series.problems.append(Problem(ProblemKind.SHIFTED, message, origins))

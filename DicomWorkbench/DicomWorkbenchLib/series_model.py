@@ -5,9 +5,11 @@ All positions are LPS millimetres (DICOM). Everything here is plain data; `serie
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +41,11 @@ class ProblemKind(StrEnum):
     NO_POSITION = "no position"
     BAD_ORIENTATION = "bad orientation"
     DUPLICATE_INSTANCE = "duplicate instance"
+    SHARED_IDENTITY = "shared identity"
     DUPLICATE_POSITION = "duplicate position"
     GAP = "gap"
     MIXED_SPACING = "mixed slice spacing"
+    SHIFTED = "shifted slices"
     MIXED_PIXEL_SPACING = "mixed pixel spacing"
     GANTRY_TILT = "gantry tilt"
     SPLIT_SERIES = "several stacks in one series"
@@ -152,7 +156,7 @@ class LinkedObject:
 
 @dataclass(eq=False)
 class Series:
-    """Planes of one series that lie in one stack, sorted along the slice normal.
+    """Planes of one series that lie in one stack, sorted along the slice normal; they do not change after the scan.
 
     A DICOM series becomes several of these where it holds several stacks (a localizer, time points, echoes); ``part`` then counts from 1.
     """
@@ -173,7 +177,7 @@ class Series:
     split_by: str = ""  # what told this stack from the others of its series, in words
     obstacle: str = ""  # why the planes are no volume; empty if they are one
 
-    @property
+    @cached_property
     def instances(self) -> list[Instance]:
         """The files, in the order of the planes, each once."""
         return list(dict.fromkeys(plane.instance for plane in self.planes))
@@ -198,7 +202,7 @@ class Series:
         """Distance between rows, then between columns."""
         return self.planes[0].pixel_spacing_mm
 
-    @property
+    @cached_property
     def positions_mm(self) -> FloatArray:
         """Position of each plane along the normal (K,), ascending; empty without positions."""
         normal = self.normal_lps
@@ -257,12 +261,43 @@ class Series:
             raise GeometryError(f"{self.label} ({self.planes[0].instance.origin}) is no volume: {self.obstacle}")
 
 
+def point_of(values: Sequence[float]) -> Point3 | None:
+    """Return ImagePositionPatient as a point; None if it has not three values."""
+    return (values[0], values[1], values[2]) if len(values) == 3 else None
+
+
+@lru_cache(maxsize=4096)
+def orientation_of(values: tuple[float, ...]) -> Orientation | None:
+    """Return the six cosines, one object for the same values; None if they are not two perpendicular unit vectors."""
+    try:
+        slice_normal(values)
+    except GeometryError:
+        return None
+    return (values[0], values[1], values[2], values[3], values[4], values[5])
+
+
+@lru_cache(maxsize=4096)
+def spacing_pair(values: tuple[float, ...]) -> tuple[float, float] | None:
+    """Return PixelSpacing as a pair; None if it is not two positive numbers."""
+    return (values[0], values[1]) if len(values) == 2 and min(values) > 0 else None
+
+
 def origins_of(planes: Iterable[Plane]) -> tuple[str, ...]:
     """Name the files of some planes, each once."""
     return tuple(dict.fromkeys(plane.instance.origin for plane in planes))
+
+
+def counted(count: int, noun: str) -> str:
+    """Write a number with its noun: "1 slice", "3 slices"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def named(origins: Sequence[str], *, most: int = 3) -> str:
     """List a few files in a message and count the rest."""
     rest = len(origins) - most
     return ", ".join(origins[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def folder_of(origin: str) -> str:
+    """Return the folder part of an origin, inside archives too."""
+    return origin[: max(origin.rfind("/"), origin.rfind(os.sep), 0)]

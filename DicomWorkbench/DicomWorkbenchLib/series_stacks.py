@@ -8,15 +8,24 @@ DICOM PS3.3 C.7.6.2.1.1 (image position and orientation)
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from DicomWorkbenchLib.geometry import slice_normal
 from DicomWorkbenchLib.series_judge import judge
-from DicomWorkbenchLib.series_model import Orientation, Plane, Problem, ProblemKind, Series, named, origins_of
-from DicomWorkbenchLib.series_read import ImageRecord, SeriesFacts
+from DicomWorkbenchLib.series_model import (
+    Orientation,
+    Plane,
+    Problem,
+    ProblemKind,
+    Series,
+    folder_of,
+    named,
+    origins_of,
+)
+from DicomWorkbenchLib.series_read import Identity, ImageRecord, SeriesFacts
 
 MARK_NAMES = (
     "temporal position",
@@ -34,30 +43,37 @@ SAME_DIRECTION = 1e-3  # cosine, 0.06 degrees: scanners round the cosines of one
 SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place; real slices are at least 0.1 mm apart
 
 
-def build_series(records: list[ImageRecord]) -> tuple[list[Series], list[Problem]]:
-    """Turn the image files of a scan into stacks, each with its own problems; returns also the problems of no one stack."""
-    problems: list[Problem] = []
+def build_series(records: list[ImageRecord]) -> list[Series]:
+    """Turn the image files of a scan into stacks, each with its own problems."""
     groups: dict[_Key, list[Plane]] = defaultdict(list)
-    directions: dict[SeriesFacts, list[Orientation]] = defaultdict(list)
-    for record in _without_copies(records, problems):
-        # A cine has frames without positions: it stands for itself.
-        alone = record.instance.sop_instance_uid if record.instance.frames > len(record.planes) else ""
+    facts: dict[_Key, SeriesFacts] = {}
+    directions: dict[Identity, list[Orientation]] = defaultdict(list)
+    for record in records:
+        identity, alone = record.facts.identity, _alone(record)
         for plane in record.planes:
-            direction = _direction(plane, directions[record.facts])
-            size = (plane.instance.rows, plane.instance.columns)
-            groups[_Key(record.facts, direction, size, alone)].append(plane)
-    result = [_series(key.facts, stack, reason) for key, planes in groups.items() for stack, reason in _split(planes)]
+            direction = _direction(plane, directions[identity])
+            key = _Key(identity, direction, (plane.instance.rows, plane.instance.columns), alone)
+            groups[key].append(plane)
+            facts.setdefault(key, record.facts)
+    result = [_series(facts[key], stack, reason) for key, planes in groups.items() for stack, reason in _split(planes)]
     result.sort(key=_order_of_series)
     _number_parts(result)
     for one in result:
         judge(one)
-    return result, problems
+    return result
+
+
+def _alone(record: ImageRecord) -> str:
+    """Return what keeps a file from being stacked with others: it is a cine, or belongs to no series at all."""
+    if record.instance.frames > len(record.planes):
+        return record.instance.origin
+    return "" if record.facts.series_instance_uid else folder_of(record.instance.origin)
 
 
 class _Key(NamedTuple):
     """What the planes of one stack have in common."""
 
-    facts: SeriesFacts
+    identity: Identity
     direction: int
     size: tuple[int, int]
     alone: str
@@ -65,25 +81,6 @@ class _Key(NamedTuple):
 
 def _order_of_series(one: Series) -> tuple[str, int, str, str]:
     return one.study_instance_uid, one.number or 0, one.series_instance_uid, one.planes[0].instance.origin
-
-
-def _without_copies(records: Iterable[ImageRecord], problems: list[Problem]) -> list[ImageRecord]:
-    """Keep the first of several files with one SOP Instance UID."""
-    first: dict[str, ImageRecord] = {}
-    kept = []
-    for record in records:
-        uid = record.instance.sop_instance_uid
-        if uid and uid in first:
-            origin, other = record.instance.origin, first[uid].instance.origin
-            problems.append(
-                Problem(
-                    ProblemKind.DUPLICATE_INSTANCE, f"{origin} is a second copy of {other}; it is left out", (origin,)
-                )
-            )
-            continue
-        first[uid] = record
-        kept.append(record)
-    return kept
 
 
 def _direction(plane: Plane, known: list[Orientation]) -> int:
@@ -113,6 +110,10 @@ def _split(planes: list[Plane]) -> list[tuple[list[Plane], str]]:
         if len(split) > len(stacks):
             stacks = split
             names.append(name)
+    split = [part for stack in stacks for part in _split_by(stack, lambda plane: folder_of(plane.instance.origin))]
+    if len(split) > len(stacks):
+        stacks = split
+        names.append("folder")
     stacks = [part for stack in stacks for part in _split_by_order(stack, names)]
     return [(stack, " and ".join(names)) for stack in stacks]
 

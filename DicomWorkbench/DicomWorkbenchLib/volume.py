@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from DicomWorkbenchLib.errors import FileError, GeometryError, PixelDataError
+from DicomWorkbenchLib.errors import FileError, PixelDataError
 from DicomWorkbenchLib.geometry import FloatArray, Point3, lps_to_ras, spacing_of
 from DicomWorkbenchLib.pixels import decode_pixels
+from DicomWorkbenchLib.pixels_native import without_unused_bits
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 from DicomWorkbenchLib.series_judge import judge
-from DicomWorkbenchLib.series_model import Plane, Problem, ProblemKind, Series, Severity
+from DicomWorkbenchLib.series_model import Problem, ProblemKind, Series, Severity
 from DicomWorkbenchLib.volume_plan import SlicePlan, plan_slices
 
 __all__ = ["Volume", "decode_pixels", "read_volume"]
@@ -102,32 +103,23 @@ def read_volume(
     Cancelled : the token was turned.
     """
     series.require_volume()
-    count = min(jobs or os.cpu_count() or 1, MOST_JOBS, len(series.planes))
-    bad: dict[int, Problem] = {}
-    reader = _Reader(series, progress, cancel, count, bad if on_bad_slice == "skip" else None)
+    reader = _Reader(series, progress, cancel, jobs, skip=on_bad_slice == "skip")
     array = reader.read()
-    if bad:
-        kept = [number for number in range(len(series.planes)) if number not in bad]
-        if not kept:
-            raise PixelDataError(
-                f"none of the {len(series.planes)} slices can be read: {next(iter(bad.values())).message}"
-            )
-        array, series = array[kept], _without(series, [series.planes[number] for number in kept])
-    return Volume(
-        array=array,
-        matrix_lps=series.matrix_lps,
-        units=reader.units,
-        series=series,
-        padding=reader.padding,
-        problems=[*series.problems, *(bad[number] for number in sorted(bad))],
-    )
+    if reader.bad:
+        array, series = _without(array, series, reader.bad)
+    first = reader.plans[0].image
+    problems = [*series.problems, *(reader.bad[place] for place in sorted(reader.bad))]
+    return Volume(array, series.matrix_lps, first.units, series, first.padding, problems)
 
 
-def _without(series: Series, planes: list[Plane]) -> Series:
-    """Return the series with fewer planes, judged anew: what was left out is a gap now."""
-    reduced = replace(series, planes=planes, problems=[], obstacle="")
+def _without(array: NDArray[Any], series: Series, bad: dict[int, Problem]) -> tuple[NDArray[Any], Series]:
+    """Leave slices out, and judge the rest anew: what is missing is a gap now."""
+    kept = [place for place in range(len(series.planes)) if place not in bad]
+    if not kept:
+        raise PixelDataError(f"none of the {len(series.planes)} slices can be read; {next(iter(bad.values())).message}")
+    reduced = replace(series, planes=[series.planes[place] for place in kept], problems=[], obstacle="")
     judge(reduced)
-    return reduced
+    return array[kept], reduced
 
 
 class _TooLarge(Exception):
@@ -135,47 +127,47 @@ class _TooLarge(Exception):
 
 
 class _Reader:
-    """Reads the planes of one series; several threads, each straight into its place in the result."""
+    """Reads the planes of one series: several threads, each straight into its place in the result."""
 
     def __init__(
-        self, series: Series, progress: Progress, cancel: CancelToken, jobs: int, bad: dict[int, Problem] | None
+        self, series: Series, progress: Progress, cancel: CancelToken, jobs: int | None, *, skip: bool
     ) -> None:
+        self._shape = (len(series.planes), series.rows, series.columns)
         self._series = series
         self._progress = progress
         self._cancel = cancel
-        self._jobs = jobs
-        self._bad = bad
-        plans = plan_slices(series, cancel)
-        self.units = plans.units
-        self.padding = plans.padding
-        self._plans = plans.slices
-        self._whole = all(plan.is_whole for plan in self._plans)
+        self._skip = skip
+        self._jobs = max(min(jobs or os.cpu_count() or 1, MOST_JOBS, len(series.planes)), 1)
+        self.bad: dict[int, Problem] = {}
+        self.plans = plan_slices(series, cancel, self._failed)
+        if not self.plans:
+            raise PixelDataError(f"none of the {len(series.planes)} slices can be read; {self.bad[0].message}")
 
     def read(self) -> NDArray[Any]:
-        """Return (k, j, i) in int16 if possible, otherwise float32."""
-        shape = (len(self._plans), self._series.rows, self._series.columns)
-        if self._whole:
+        """Return (k, j, i) in int16 if possible, otherwise float32; slices in ``bad`` are undefined."""
+        if all(plan.is_whole for plan in self.plans):
             try:
-                return self._fill(np.empty(shape, np.int16), self._read_whole)
-            except _TooLarge:  # values of full 16-bit images are only known when read
+                return self._fill(np.empty(self._shape, np.int16), _read_whole)
+            except _TooLarge:  # the values of full 16-bit images are only known when read
                 pass
-        return self._fill(np.empty(shape, np.float32), self._read_real)
+        return self._fill(np.empty(self._shape, np.float32), _read_real)
+
+    def _failed(self, place: int, error: FileError) -> None:
+        if not self._skip:
+            raise error
+        origin = self._series.planes[place].instance.origin
+        self.bad[place] = Problem(ProblemKind.BAD_SLICE, f"{error}; the slice is left out", (origin,))
 
     def _fill(self, array: NDArray[Any], read_one: Callable[[SlicePlan, NDArray[Any]], None]) -> NDArray[Any]:
-        def work(number: int) -> None:
+        def work(plan: SlicePlan) -> None:
             self._cancel.check()
             try:
-                read_one(self._plans[number], array[number])
+                read_one(plan, array[plan.place])
             except FileError as error:
-                if self._bad is None:
-                    raise
-                origin = self._plans[number].plane.instance.origin
-                self._bad[number] = Problem(ProblemKind.BAD_SLICE, f"{error}; the slice is left out", (origin,))
+                self._failed(plan.place, error)
 
-        if self._bad is not None:
-            self._bad.clear()
         with ThreadPoolExecutor(self._jobs) as pool:
-            futures = {pool.submit(work, number) for number in range(len(array))}
+            futures = {pool.submit(work, plan) for plan in self.plans}
             try:
                 self._watch(futures)
             except BaseException:
@@ -192,29 +184,24 @@ class _Reader:
             self._cancel.check()
             self._progress(total - len(waiting), total, "reading slices")
 
-    def _read_whole(self, plan: SlicePlan, out: NDArray[np.int16]) -> None:
-        """Read one slice as 16-bit values; raises _TooLarge if they do not fit."""
-        with plan.open() as reader:
-            form = reader.form
-            stored: NDArray[Any] = out
-            if form.bits_stored == form.bits_allocated == 16 and reader.read_into(out):
-                stored = out if form.signed else out.view(np.uint16)
-            else:
-                stored = _as_gray(reader.frame(plan.plane.frame), plan)
-        if not plan.surely_fits and not plan.rescale.fits_int16(float(stored.min()), float(stored.max())):
-            raise _TooLarge
-        if stored.base is not out and stored is not out:
-            np.copyto(out, stored, casting="unsafe")
-        plan.rescale.apply_in_place(out)
 
-    def _read_real(self, plan: SlicePlan, out: NDArray[np.float32]) -> None:
-        with plan.open() as reader:
-            out[...] = plan.rescale.apply(_as_gray(reader.frame(plan.plane.frame), plan))
+def _read_whole(plan: SlicePlan, out: NDArray[np.int16]) -> None:
+    """Read one slice (rows, columns) as 16-bit values; raises _TooLarge if they do not fit."""
+    form = plan.image.form
+    with plan.image.open() as reader:
+        in_place = form.bits_allocated == 16 and reader.read_into(out)
+        if in_place:
+            stored = without_unused_bits(out if form.signed else out.view(np.uint16), form)
+        else:
+            stored = plan.image.frame(reader, plan.plane.frame)
+    if not plan.surely_fits and not plan.rescale.fits_int16(float(stored.min()), float(stored.max())):
+        raise _TooLarge
+    if not in_place:
+        np.copyto(out, stored, casting="unsafe")
+    plan.rescale.apply_in_place(out)
 
 
-def _as_gray(stored: NDArray[Any], plan: SlicePlan) -> NDArray[Any]:
-    if stored.ndim != 2:
-        raise GeometryError(
-            f"{plan.plane.instance.origin} holds colours; only images with one value per pixel are a volume"
-        )
-    return stored
+def _read_real(plan: SlicePlan, out: NDArray[np.float32]) -> None:
+    """Read one slice (rows, columns) in real values."""
+    with plan.image.open() as reader:
+        out[...] = plan.rescale.apply(plan.image.frame(reader, plan.plane.frame))

@@ -2,7 +2,7 @@
 
 References
 ----------
-DICOM PS3.3 C.11.1 (Modality LUT), C.7.6.16.2.9 (pixel value transformation of frames), C.8.9.1 (PET units), C.8.8.3 (dose units)
+DICOM PS3.3 C.11.1 (Modality LUT), C.7.6.16.2.9 (pixel value transformation of frames), C.8.9.1 (PET units)
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from DicomWorkbenchLib.headers import Header, read_dataset
+from DicomWorkbenchLib.errors import FileError
+from DicomWorkbenchLib.headers import BROKEN, Header, quiet_pydicom, read_dataset
 from DicomWorkbenchLib.headers_parse import Tag
 from DicomWorkbenchLib.pixels_format import PixelFormat
 from DicomWorkbenchLib.pixels_native import PixelArray
-from DicomWorkbenchLib.series_frames import group_item
+from DicomWorkbenchLib.series_frames import FUNCTIONAL_GROUPS, first_item, group_item
 from DicomWorkbenchLib.series_model import Instance
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ UNITS = {
     "PCNT": "%",
     "NONE": "",
     "US": "",
-    "GY": "Gy",
 }
 
 
@@ -86,18 +86,31 @@ def _wrapped(value: float) -> np.int16:
 
 
 def rescale_of_header(header: Header, instance: Instance) -> Rescale:
-    """Return the rescale of a single-frame image; without any, stored values are the real ones."""
+    """Return the rescale of a single-frame image; without any, stored values are the real ones.
+
+    Raises
+    ------
+    FileError : the modality lookup table is broken.
+    """
     slope, intercept = header.number(Tag.RESCALE_SLOPE), header.number(Tag.RESCALE_INTERCEPT)
     if slope is None and intercept is None and Tag.MODALITY_LUT in header:
-        return _table(read_dataset(instance.path, pixels=False, tags=["ModalityLUTSequence", "PixelRepresentation"]))
-    if (scaling := header.number(Tag.DOSE_SCALING)) is not None:
-        return Rescale(slope=scaling)
+        return _rescale_by_table(instance)
     return Rescale(1.0 if slope is None else slope, intercept or 0.0)
+
+
+def _rescale_by_table(instance: Instance) -> Rescale:
+    dataset = read_dataset(instance.path, pixels=False, tags=["ModalityLUTSequence", "PixelRepresentation"])
+    try:
+        with quiet_pydicom():
+            return _table(dataset)
+    except BROKEN as error:
+        raise FileError(f"{instance.origin} has a broken modality lookup table: {error}") from error
 
 
 def _table(dataset: Dataset) -> Rescale:
     item = dataset.ModalityLUTSequence[0]
     entries, first, _ = (int(value) for value in item.LUTDescriptor)
+    entries = entries or 1 << 16  # PS3.3 C.11.1.1: 0 stands for 65536
     if dataset.get("PixelRepresentation") == 1 and first > INT16.max:
         first -= 1 << 16
     values = item.LUTData
@@ -105,31 +118,35 @@ def _table(dataset: Dataset) -> Rescale:
         table = np.frombuffer(values, "<u2" if len(values) >= 2 * entries else "u1")
     else:
         table = np.atleast_1d(np.asarray(values))
-    return Rescale(table=table[: entries or 1 << 16].astype(np.float64), first=first)
+    if len(table) < entries:
+        raise ValueError(f"it has {len(table)} of {entries} entries")
+    return Rescale(table=table[:entries].astype(np.float64), first=first)
 
 
 def rescales_of_frames(instance: Instance) -> tuple[list[Rescale], str]:
-    """Return the rescale of every frame of an enhanced image, and its units."""
-    dataset = read_dataset(
-        instance.path,
-        pixels=False,
-        tags=["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "Modality"],
-    )
-    sequence = dataset.get("SharedFunctionalGroupsSequence")
-    shared = sequence[0] if sequence else None
-    items = [
-        group_item("PixelValueTransformationSequence", frame, shared)
-        for frame in dataset.get("PerFrameFunctionalGroupsSequence") or ()
-    ]
-    first = next((item for item in items if item is not None), None)
-    kind = "" if first is None else str(first.get("RescaleType") or "")
-    return [_of_item(item) for item in items], UNITS.get(kind, kind)
+    """Return the rescale of every frame of an enhanced image, and its units.
+
+    Raises
+    ------
+    FileError : the functional groups are broken.
+    """
+    dataset = read_dataset(instance.path, pixels=False, tags=FUNCTIONAL_GROUPS)
+    try:
+        with quiet_pydicom():
+            shared = first_item(dataset, "SharedFunctionalGroupsSequence")
+            frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
+            items = [group_item("PixelValueTransformationSequence", frame, shared) for frame in frames]
+            kind = str(items[0].get("RescaleType") or "") if items and items[0] is not None else ""
+            return [_of_item(item) for item in items], UNITS.get(kind, kind)
+    except BROKEN as error:
+        raise FileError(f"{instance.origin} has broken functional groups: {error}") from error
 
 
 def _of_item(item: Dataset | None) -> Rescale:
     if item is None:
         return Rescale()
-    return Rescale(float(item.get("RescaleSlope") or 1), float(item.get("RescaleIntercept") or 0))
+    slope, intercept = item.get("RescaleSlope"), item.get("RescaleIntercept")
+    return Rescale(1.0 if slope is None else float(slope), float(intercept or 0))
 
 
 def units_of_header(header: Header) -> str:
@@ -137,7 +154,7 @@ def units_of_header(header: Header) -> str:
 
     A CT with a rescale intercept holds HU unless it says something else: RescaleType may be absent then (PS3.3 C.8.2.1.1.2).
     """
-    stated = header.text(Tag.UNITS) or header.text(Tag.DOSE_UNITS) or header.text(Tag.RESCALE_TYPE)
+    stated = header.text(Tag.UNITS) or header.text(Tag.RESCALE_TYPE)
     if stated in ("", "US") and header.text(Tag.MODALITY) == "CT" and Tag.RESCALE_INTERCEPT in header:
         return "HU"
     return UNITS.get(stated, stated)

@@ -1,0 +1,153 @@
+"""A series of 300 slices to an array, against SimpleITK's ImageSeriesReader and a plain pydicom loop.
+
+``main`` returns one row per measurement; ``python bench_volume.py`` prints them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = dict[str, Any]
+Peer = Callable[[list[str]], NDArray[Any]]
+
+ROUNDS = 3  # each side is measured this often, in turns; the median counts
+EXPLICIT_LE, JPEG_LS, HTJ2K = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.201"
+
+
+def write_series(folder: Path, slices: int, size: int, syntax: str) -> None:
+    """Write a noisy CT series of signed 12-bit values, every slice another one."""
+    import imagecodecs
+    import pydicom
+    from pydicom.data import get_testdata_file
+    from pydicom.encaps import encapsulate
+
+    template = get_testdata_file("CT_small.dcm", download=False)
+    assert isinstance(template, str)
+    dataset = pydicom.dcmread(template)
+    noise = np.random.default_rng(7).normal(1040, 25, (size, size)).astype(np.uint16)
+    dataset.Rows = dataset.Columns = size
+    dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = 0, 12, 11
+    dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
+    dataset["PixelData"].VR = "OW"
+    dataset.file_meta.TransferSyntaxUID = syntax
+    for number in range(slices):
+        pixels = np.roll(noise, 17 * number)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = (
+            f"1.2.826.0.1.3680043.8.498.2.{number + 1}"
+        )
+        dataset.ImagePositionPatient = [-150, -150, 1.25 * number]
+        dataset.InstanceNumber = number + 1
+        if syntax == EXPLICIT_LE:
+            dataset.PixelData = pixels.tobytes()
+        else:
+            encode = imagecodecs.jpegls_encode if syntax == JPEG_LS else imagecodecs.htj2k_encode
+            dataset.PixelData = encapsulate([encode(pixels)])
+            dataset["PixelData"].VR = "OB"
+        dataset.save_as(folder / f"{number:04d}.dcm")
+
+
+def by_simpleitk(files: list[str]) -> NDArray[Any]:
+    """Read as most scripts do with SimpleITK."""
+    import SimpleITK as sitk  # noqa: N813 - everybody's name for it
+
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(files)
+    return np.asarray(sitk.GetArrayFromImage(reader.Execute()))
+
+
+def by_pydicom(files: list[str]) -> NDArray[Any]:
+    """Read as most scripts do with pydicom."""
+    import pydicom
+
+    slices = []
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        stored = dataset.pixel_array.astype(np.int16)
+        slices.append(stored * np.int16(dataset.RescaleSlope) + np.int16(dataset.RescaleIntercept))
+    return np.stack(slices)
+
+
+def compare(name: str, folder: Path, peers: dict[str, Peer]) -> list[Row]:
+    """Measure our reading and that of the peers on the same files, in turns; all must give the same voxels."""
+    from DicomWorkbenchLib.series import scan
+    from DicomWorkbenchLib.volume import read_volume
+
+    files = sorted(str(path) for path in folder.iterdir())
+    with scan(folder) as found:
+        series = found.series[0]
+        truth = read_volume(series).array
+        for peer in peers.values():
+            assert np.array_equal(truth, peer(files))
+        del truth
+        ours: list[float] = []
+        theirs: dict[str, list[float]] = {key: [] for key in peers}
+        for _ in range(ROUNDS):
+            ours.append(_seconds(lambda: read_volume(series)))
+            for key, peer in peers.items():
+                theirs[key].append(_seconds(lambda peer=peer: peer(files)))  # type: ignore[misc]
+    mine = statistics.median(ours)
+    return [_row(name, mine, key, statistics.median(values)) for key, values in theirs.items()]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _row(name: str, ours: float, peer: str, theirs: float) -> Row:
+    return {
+        "name": name,
+        "ours_seconds": ours,
+        "peer": peer,
+        "peer_seconds": theirs,
+        "ratio": theirs / ours,
+        "memory_mb": None,
+    }
+
+
+def main(quick: bool = False) -> list[Row]:
+    """Run all measurements; ``quick`` takes a tenth of the slices."""
+    slices, size = (30 if quick else 300), 512
+    peers: dict[str, Peer] = {"SimpleITK ImageSeriesReader": by_simpleitk, "plain pydicom loop": by_pydicom}
+    cases = (
+        ("uncompressed", EXPLICIT_LE, peers),
+        ("JPEG-LS", JPEG_LS, peers),
+        # pydicom alone and SimpleITK decode no HTJ2K: measured against our own single thread.
+        ("HTJ2K", HTJ2K, {"the same, one thread": _one_thread}),
+    )
+    rows = []
+    for name, syntax, against in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            write_series(Path(folder), slices, size, syntax)
+            rows += compare(f"{slices} x {size} x {size} {name} to array", Path(folder), against)
+    return rows
+
+
+def _one_thread(files: list[str]) -> NDArray[Any]:
+    from DicomWorkbenchLib.series import scan
+    from DicomWorkbenchLib.volume import read_volume
+
+    with scan(files) as found:
+        return read_volume(found.series[0], jobs=1).array
+
+
+def show(rows: list[Row]) -> None:
+    """Print rows as a small table."""
+    for row in rows:
+        print(
+            f"{row['name']:<44} {row['ours_seconds']:8.3f} s {row['peer_seconds']:8.3f} s {row['ratio']:6.2f} x  {row['peer']}"
+        )
+
+
+if __name__ == "__main__":
+    show(main(quick="--quick" in sys.argv))
