@@ -5,4 +5,6 @@
 
 from MultiframeStreamerLib.frames import Frames, open_frames
 
-__all__ = ["Frames", "open_frames"]
+IMPLEMENTATION_UID = "2.25.215634874362981246514028352914716201853"
+
+__all__ = ["IMPLEMENTATION_UID", "Frames", "open_frames"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from DicomWorkbenchLib.cli import job_options, run_job
@@ -16,6 +18,9 @@ from .settings import (
     RepackSettings,
     ServeSettings,
 )
+
+if TYPE_CHECKING:
+    from .server.run import ServeReport
 
 _FILE = click.Path(path_type=Path)
 
@@ -72,18 +77,43 @@ def index(folder: Path, beside: bool, as_json: bool, progress_style: str) -> Non
 @click.argument("paths", type=_FILE, nargs=-1, required=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8042, show_default=True, help="Port to listen on; 0 takes a free one.")
-@click.option("--token", default="", envvar="DICOM_WORKBENCH_STREAM_TOKEN", help="What clients must send as a bearer token.")
-@click.option("--allow-origin", "origins", multiple=True, help="Web page that may read, such as https://viewer.example.")
+@click.option(
+    "--token", default="", envvar="DICOM_WORKBENCH_STREAM_TOKEN", help="What clients must send as a bearer token."
+)
+@click.option(
+    "--allow-origin", "origins", multiple=True, help="Web page that may read, such as https://viewer.example."
+)
 @job_options
 def serve(
-    paths: tuple[Path, ...], host: str, port: int, token: str, origins: tuple[str, ...], as_json: bool, progress_style: str
+    paths: tuple[Path, ...],
+    host: str,
+    port: int,
+    token: str,
+    origins: tuple[str, ...],
+    as_json: bool,
+    progress_style: str,
 ) -> None:
     """Run the server until it is interrupted."""
     settings = ServeSettings(paths, host, port, token, origins)
     from DicomWorkbenchLib.workflows import load
 
     run = load("MultiframeStreamerLib.server.run:run", "stream")
-    run_job(lambda p, c: run(settings, p, c), as_json=as_json, progress_style=progress_style)
+    lines = progress_style == "json"
+    run_job(
+        lambda p, c: run(settings, p, c, lambda report: _say_where(report, settings.token, lines)),
+        as_json=as_json,
+        progress_style=progress_style,
+    )
+
+
+def _say_where(report: ServeReport, token: str, lines: bool) -> None:
+    if lines:
+        click.echo(json.dumps({"serving": report.url, "objects": report.objects, "not_served": len(report.not_served)}))
+        return
+    for problem in report.not_served[:10]:
+        click.echo(f"not served: {problem}", err=True)
+    key = "  (with the token)" if token else ""
+    click.echo(f"{report.objects} objects: page {report.url}/   DICOMweb {report.url}/dicomweb{key}", err=True)
 
 
 @command.command("blank", help="Make a shareable copy: same structure, no patient, pixels blanked.")
@@ -107,7 +137,9 @@ def blank(file: Path, out: Path, regions: tuple[str, ...], as_json: bool, progre
 @command.command("repack", help="Make a copy that every reader opens fast.")
 @click.argument("file", type=_FILE)
 @click.argument("out", type=_FILE)
-@click.option("--codec", type=click.Choice([c.value for c in Codec]), default="keep", show_default=True, help="Coding of frames.")
+@click.option(
+    "--codec", type=click.Choice([c.value for c in Codec]), default="keep", show_default=True, help="Coding of frames."
+)
 @click.option("--split", default=0, help="Write a folder with a concatenation of this many frames a file.")
 @job_options
 def repack(file: Path, out: Path, codec: str, split: int, as_json: bool, progress_style: str) -> None:
@@ -119,7 +151,9 @@ def repack(file: Path, out: Path, codec: str, split: int, as_json: bool, progres
         lambda p, c: run(settings, p, c),
         as_json=as_json,
         progress_style=progress_style,
-        summary=lambda r: f"{out}: {r.frames} frames in {r.files} file{'s' if r.files > 1 else ''}, {r.bytes_out / 1e6:.1f} MB",
+        summary=lambda r: (
+            f"{out}: {r.frames} frames in {r.files} file{'s' if r.files > 1 else ''}, {r.bytes_out / 1e6:.1f} MB"
+        ),
     )
 
 

@@ -93,15 +93,21 @@ def ordered(parts: Sequence[Part]) -> list[Part]:
     if len(parts) == 1 and not parts[0].uid:
         return list(parts)
     if len(set(numbers)) != len(numbers):
-        raise InputError(f"{parts[0].path.parent}: the concatenation has two parts with the same number; keep one of them")
+        raise InputError(
+            f"{parts[0].path.parent}: the concatenation has two parts with the same number; keep one of them"
+        )
     missing = sorted(set(range(1, total + 1)) - set(numbers))
     if missing:
         named = ", ".join(map(str, missing[:10]))
-        raise InputError(f"{parts[0].path.parent}: part {named} of {total} of the concatenation is missing; put all parts together")
+        raise InputError(
+            f"{parts[0].path.parent}: part {named} of {total} of the concatenation is missing; put all parts together"
+        )
     expected = 0
     for part in parts:
         if part.first_frame is not None and part.first_frame != expected:
-            raise InputError(f"{part.path} says that {part.first_frame} frames come before it; the other parts have {expected}")
+            raise InputError(
+                f"{part.path} says that {part.first_frame} frames come before it; the other parts have {expected}"
+            )
         expected += part.frames
     return list(parts)
 
@@ -142,7 +148,9 @@ class _Detached(Header):
 
     @classmethod
     def of(cls, header: Header) -> _Detached:
-        kept = cls(header.source, header.transfer_syntax, header.explicit, header.big_endian, header.elements, header.pixel_tag)
+        kept = cls(
+            header.source, header.transfer_syntax, header.explicit, header.big_endian, header.elements, header.pixel_tag
+        )
         kept.values = {tag: header.raw(tag) for tag in (CONCATENATION, NUMBER, TOTAL, FRAME_OFFSET, _FRAMES)}
         return kept
 

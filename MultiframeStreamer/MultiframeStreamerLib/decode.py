@@ -135,10 +135,14 @@ def displayed(samples: Array, frame: Dataset, pixels: PixelFormat, window: Windo
     if pixels.photometric == "PALETTE COLOR":
         return rgb_of_palette(samples, frame)
     if samples.ndim == 3:
-        return samples[..., :3] if samples.dtype.itemsize == 1 else (samples[..., :3] >> _surplus(pixels)).astype(np.uint8)
+        return (
+            samples[..., :3] if samples.dtype.itemsize == 1 else (samples[..., :3] >> _surplus(pixels)).astype(np.uint8)
+        )
     values = real_values(samples, frame)
-    shown: Array = _without_window(values, pixels) if window is None and window_of(frame) is None else apply_window(
-        values, window or window_of(frame) or _full(values)
+    shown: Array = (
+        _without_window(values, pixels)
+        if window is None and window_of(frame) is None
+        else apply_window(values, window or window_of(frame) or _full(values))
     )
     return 255 - shown if pixels.photometric == "MONOCHROME1" else shown
 

@@ -54,7 +54,9 @@ def run(settings: ExportSettings, progress: Progress = no_progress, cancel: Canc
 def inputs_of(frames: Frames) -> list[InputFile]:
     """Name the files that were read, with their SHA-256 where they are small enough for hashing to be worth it."""
     return [
-        InputFile(part.source.name, sha256_of(Path(part.source.name)) if _hashable(part.source.name, part.source.size) else "")
+        InputFile(
+            part.source.name, sha256_of(Path(part.source.name)) if _hashable(part.source.name, part.source.size) else ""
+        )
         for part in frames.objects
     ]
 
@@ -89,7 +91,9 @@ def png_of(frames: Frames, number: int) -> bytes:
     try:
         import imagecodecs
     except ImportError as error:
-        raise DependencyError("the Python package imagecodecs", hint="install it with: pip install imagecodecs") from error
+        raise DependencyError(
+            "the Python package imagecodecs", hint="install it with: pip install imagecodecs"
+        ) from error
     import numpy as np
 
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(frames.displayed(number))))

@@ -67,7 +67,8 @@ def open_frames(
     objects: list[StoredObject] = []
     try:
         for each in _places(place, headers, timeout, sidecar, objects):
-            objects.append(open_object(open_source(each, headers, timeout), use_sidecar=sidecar))
+            opened = open_object(open_source(each, headers, timeout), use_sidecar=sidecar)
+            objects.append(opened)
         return Frames(objects, cache_bytes=cache_bytes, read_ahead=read_ahead)
     except BaseException:
         for opened in objects:
@@ -105,7 +106,9 @@ class Frames(Sequence[Any]):
     ``frames[i]`` is a decoded array: (rows, columns) of stored grey values or palette indexes, or (rows, columns, 3) RGB.
     """
 
-    def __init__(self, objects: Sequence[StoredObject], *, cache_bytes: int = CACHE_BYTES, read_ahead: int = READ_AHEAD) -> None:
+    def __init__(
+        self, objects: Sequence[StoredObject], *, cache_bytes: int = CACHE_BYTES, read_ahead: int = READ_AHEAD
+    ) -> None:
         self.objects = list(objects)
         self._check_alike()
         self._starts = [0, *accumulate(part.index.frames for part in self.objects)]
@@ -275,8 +278,12 @@ class Frames(Sequence[Any]):
     def _check_alike(self) -> None:
         first = self.objects[0]
         for other in self.objects[1:]:
-            if other.header.transfer_syntax != first.header.transfer_syntax or _look(other.pixels) != _look(first.pixels):
-                raise InputError(f"{other.source.name} cannot be joined with {first.source.name}: their frames are not alike")
+            if other.header.transfer_syntax != first.header.transfer_syntax or _look(other.pixels) != _look(
+                first.pixels
+            ):
+                raise InputError(
+                    f"{other.source.name} cannot be joined with {first.source.name}: their frames are not alike"
+                )
 
 
 def _look(pixels: PixelFormat) -> tuple[object, ...]:

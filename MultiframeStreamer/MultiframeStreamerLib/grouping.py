@@ -114,7 +114,9 @@ def _by_tables(case: _Case, tables: list[Table]) -> Grouping | None:
             case.name(f"the {_title(table)} is wrong: its entries do not land on items; the index was rebuilt")
             continue
         if case.declared is None or len(first) != case.declared:
-            case.name(f"the {_title(table)} has {len(first)} entries for {case.declared or 'an unknown number of'} frames")
+            case.name(
+                f"the {_title(table)} has {len(first)} entries for {case.declared or 'an unknown number of'} frames"
+            )
             continue
         if case.marked and first != case.begins and len(case.begins) == case.declared:
             case.name(f"the {_title(table)} contradicts the code streams; the index was rebuilt")
@@ -130,7 +132,9 @@ def _true_lengths(case: _Case, table: Table, first: list[int]) -> tuple[int, ...
     if not table.lengths:
         return ()
     if len(first) != case.fragments:
-        case.name("there is an Extended Offset Table although frames are split into fragments; its lengths are not used")
+        case.name(
+            "there is an Extended Offset Table although frames are split into fragments; its lengths are not used"
+        )
         return ()
     if any(not 0 <= stored - true <= 1 for stored, true in zip(case.items.lengths, table.lengths, strict=True)):
         case.name("the lengths of the Extended Offset Table are wrong; they are not used")
@@ -165,12 +169,18 @@ def _by_marks(case: _Case) -> Grouping | None:
         return None
     if case.declared == 1 and case.lost and case.fragments > 1:
         return None
+    if case.syntax.family is Family.RLE and case.fragments > case.declared:
+        case.name("RLE frames are split into fragments, which is not allowed")
     return Grouping(case.begins, case.declared, "the beginnings of code streams")
 
 
 def _one_frame(case: _Case) -> Grouping | None:
     """One frame, however many fragments, unless several begin like a frame."""
-    if (case.declared or 1) != 1 or len(case.begins) > 1 or (case.lost and case.fragments > 1 and case.declared is None):
+    if (
+        (case.declared or 1) != 1
+        or len(case.begins) > 1
+        or (case.lost and case.fragments > 1 and case.declared is None)
+    ):
         return None
     if case.marked and not case.begins:
         case.name(f"the frame does not begin like {case.syntax.family.value}")

@@ -203,7 +203,7 @@ def _read_meta(header: Header, cursor: Cursor) -> int:
         head = cursor.take(position, 8)
         if head[:2] != b"\x02\x00":
             break
-        vr, length, value = _explicit(cursor, position, head, "<", header.source.name)
+        _vr, length, value = _explicit(cursor, position, head, "<", header.source.name)
         if length > size - value:
             raise Cut(f"the file ends at byte {size}, inside its file meta information")
         if head[2:4] == b"\x10\x00":

@@ -133,7 +133,9 @@ class HttpSource:
     def _checked(self, status: int, headers: dict[str, str], body: bytes, offset: int, length: int | None) -> int:
         """Return the resource's size after holding a reply against what was asked for."""
         if status == 200:
-            raise FileError(f"{self.name}: the server does not answer Range requests, so single frames cannot be read from it")
+            raise FileError(
+                f"{self.name}: the server does not answer Range requests, so single frames cannot be read from it"
+            )
         if status != 206:
             raise FileError(f"{self.name}: the server answers {status}" + _advice(status))
         match = _CONTENT_RANGE.match(headers.get("content-range", ""))
@@ -157,7 +159,9 @@ class HttpSource:
                 problem = error
                 if isinstance(error, TimeoutError):
                     break  # waiting three times as long would not be kinder
-        raise FileError(f"{self.name} cannot be read: {problem or 'no answer'} (waited up to {self._timeout:g} s)") from problem
+        raise FileError(
+            f"{self.name} cannot be read: {problem or 'no answer'} (waited up to {self._timeout:g} s)"
+        ) from problem
 
     def _ask_once(self, offset: int, length: int) -> tuple[int, dict[str, str], bytes]:
         parts = urlsplit(self._url)
@@ -181,7 +185,9 @@ class HttpSource:
         parts = urlsplit(self._url)
         if parts.scheme == "https":
             context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=self._timeout, context=context)
+            connection = http.client.HTTPSConnection(
+                parts.hostname or "", parts.port, timeout=self._timeout, context=context
+            )
         else:
             connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._timeout)
         self._local.connection = connection

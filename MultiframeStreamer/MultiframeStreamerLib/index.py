@@ -81,7 +81,9 @@ class FragmentIndex:
 
     def _check(self, index: int) -> None:
         if index >= self.known:
-            raise PixelDataError(f"frame {index + 1} is missing: the pixel data end after {self.known} of {self.frames} frames")
+            raise PixelDataError(
+                f"frame {index + 1} is missing: the pixel data end after {self.known} of {self.frames} frames"
+            )
         if index in self.broken:
             raise PixelDataError(f"frame {index + 1} {self.broken[index]}")
 

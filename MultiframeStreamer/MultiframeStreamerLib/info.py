@@ -98,7 +98,7 @@ def broken_frames(frames: Frames) -> list[int]:
     for part in frames.objects:
         index = part.index
         found += [start + frame + 1 for frame in getattr(index, "broken", {})]
-        there = getattr(index, "known", None) or getattr(index, "complete", index.frames)
+        there = int(getattr(index, "known", getattr(index, "complete", index.frames)))
         found += range(start + there + 1, start + index.frames + 1)
         start += index.frames
     return found
@@ -108,9 +108,14 @@ def summary(report: InfoReport) -> str:
     """Write the facts for people."""
     health = "\n".join(f"  - {note}" for note in report.health or []) or "  - nothing unusual"
     broken = report.broken_frames or []
-    damaged = f"damaged     {len(broken)} frames: {', '.join(map(str, broken[:20]))}{' ...' if len(broken) > 20 else ''}\n" if broken else ""
+    damaged = (
+        f"damaged     {len(broken)} frames: {', '.join(map(str, broken[:20]))}{' ...' if len(broken) > 20 else ''}\n"
+        if broken
+        else ""
+    )
     return (
-        f"frames      {report.frames} of {report.rows} x {report.columns}, {report.samples} x {report.bits_stored} bits, {report.photometric}\n"
+        f"frames      {report.frames} of {report.rows} x {report.columns}, "
+        f"{report.samples} x {report.bits_stored} bits, {report.photometric}\n"
         f"coding      {report.transfer_syntax_name} ({report.transfer_syntax})\n"
         f"size        {report.bytes / 1e6:.1f} MB in {report.parts} file{'s' if report.parts > 1 else ''}\n"
         f"rate        {report.rate:g} frames/s ({report.rate_source})\n"

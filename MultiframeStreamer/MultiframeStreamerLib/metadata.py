@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
 
 _LARGEST_HEADER = 1 << 29
-_PARSE_ERRORS = (ValueError, KeyError, IndexError, TypeError, AttributeError, NotImplementedError, EOFError, OSError, RecursionError)
+_PARSE_ERRORS = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    RecursionError,
+)
 
 
 def whole_header(header: Header) -> Dataset:
@@ -34,7 +44,9 @@ def whole_header(header: Header) -> Dataset:
 
 def common_header(header: Header) -> Dataset:
     """Return the header without the per-frame functional groups and offset tables."""
-    left_out = [header.elements[tag] for tag in (PER_FRAME, EXTENDED_OFFSETS, EXTENDED_LENGTHS) if tag in header.elements]
+    left_out = [
+        header.elements[tag] for tag in (PER_FRAME, EXTENDED_OFFSETS, EXTENDED_LENGTHS) if tag in header.elements
+    ]
     if PER_FRAME not in header.elements:
         dataset = whole_header(header)
     else:
@@ -91,7 +103,9 @@ def _overlay(flat: Dataset, element: DataElement) -> None:
 def _is_macro(element: DataElement) -> bool:
     """A functional group macro, not a reference or a code that happens to have one item."""
     keyword = element.keyword
-    return not keyword.endswith(("CodeSequence", "ImageSequence", "InstanceSequence", "ReferenceSequence")) or not keyword
+    return (
+        not keyword.endswith(("CodeSequence", "ImageSequence", "InstanceSequence", "ReferenceSequence")) or not keyword
+    )
 
 
 def _parse(source: ByteSource, start: int, end: int, header: Header | None) -> Dataset:

@@ -57,7 +57,9 @@ class NativeIndex:
         PixelDataError : the file ends before the frame does.
         """
         if index >= self.complete:
-            raise PixelDataError(f"{source.name}: frame {index + 1} is missing; the pixel data end after {self.complete} frames")
+            raise PixelDataError(
+                f"{source.name}: frame {index + 1} is missing; the pixel data end after {self.complete} frames"
+            )
         first_bit = index * self.stride_bits
         begin, shift = divmod(first_bit, 8)
         end = (first_bit + self.frame_bits + 7) // 8
@@ -95,9 +97,13 @@ def native_index(header: Header, pixels: PixelFormat) -> NativeIndex:
             f"{source.name}: its transfer syntax says that frames are uncompressed, but its pixel data are written as items"
         )
     if pixels.subsampled and pixels.columns % 2:
-        raise PixelDataError(f"{source.name}: {pixels.photometric} needs an even number of columns, there are {pixels.columns}")
+        raise PixelDataError(
+            f"{source.name}: {pixels.photometric} needs an even number of columns, there are {pixels.columns}"
+        )
     if pixels.subsampled and pixels.bits_allocated != 8:
-        raise PixelDataError(f"{source.name}: {pixels.photometric} with {pixels.bits_allocated} bits cannot be read; 8 can")
+        raise PixelDataError(
+            f"{source.name}: {pixels.photometric} with {pixels.bits_allocated} bits cannot be read; 8 can"
+        )
     bits = pixels.frame_bits(native=True)
     available = min(length, max(source.size - header.pixel_offset, 0))
     swap = header.big_endian and header.pixel_vr == "OW" and pixels.bits_allocated <= 8

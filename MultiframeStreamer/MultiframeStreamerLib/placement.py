@@ -59,7 +59,11 @@ def even_step(placements: list[Placement]) -> FloatArray | None:
     first = placements[0]
     if len(placements) < 2 or not all(p.in_patient for p in placements):
         return None
-    if any(abs(a - b) > _SAME_DIRECTION for p in placements for a, b in zip(p.orientation_lps, first.orientation_lps, strict=True)):
+    if any(
+        abs(a - b) > _SAME_DIRECTION
+        for p in placements
+        for a, b in zip(p.orientation_lps, first.orientation_lps, strict=True)
+    ):
         return None
     origins = np.array([p.origin_lps_mm for p in placements])
     steps = np.diff(origins, axis=0)
@@ -88,7 +92,9 @@ def _is_rotation(orientation: list[float]) -> bool:
     if len(orientation) != 6:
         return False
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
-    return bool(abs(np.linalg.norm(row) - 1) < 0.01 and abs(np.linalg.norm(column) - 1) < 0.01 and abs(row @ column) < 0.01)
+    return bool(
+        abs(np.linalg.norm(row) - 1) < 0.01 and abs(np.linalg.norm(column) - 1) < 0.01 and abs(row @ column) < 0.01
+    )
 
 
 def _ultrasound_spacing(frame: Dataset) -> list[float]:

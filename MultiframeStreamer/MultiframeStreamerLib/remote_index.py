@@ -6,6 +6,7 @@ fetched with one request, from its entry to the next one, and its items must fil
 
 from __future__ import annotations
 
+import itertools
 import struct
 from dataclasses import dataclass, field
 
@@ -95,7 +96,7 @@ def table_index(
         count = len(positions)
         if count != pixels.declared_frames or positions[0] != items.first_item:
             continue
-        if any(a >= b for a, b in zip(positions, positions[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(positions)):
             continue
         step = max(count // _SAMPLES, 1)
         if all(_lands(source, positions[i], syntax) for i in [*range(0, count, step), count - 1]):

@@ -131,12 +131,16 @@ class ServeSettings:
         if not 0 <= self.port <= _LARGEST_PORT:
             raise SettingsError(f"the port must be between 0 and {_LARGEST_PORT}, got {self.port}")
         if self.host not in LOOPBACK and not self.token:
-            raise SettingsError(f"{self.host} can be reached by other machines; give a token (--token) or serve on 127.0.0.1")
+            raise SettingsError(
+                f"{self.host} can be reached by other machines; give a token (--token) or serve on 127.0.0.1"
+            )
         if self.token and (len(self.token) < _SHORTEST_TOKEN or not self.token.isascii() or " " in self.token):
             raise SettingsError(f"a token needs at least {_SHORTEST_TOKEN} letters or digits without spaces")
         for origin in self.origins:
             if origin == "*" and not self.token:
-                raise SettingsError("the origin * would let every web page read these files; give a token, or name the origins")
+                raise SettingsError(
+                    "the origin * would let every web page read these files; give a token, or name the origins"
+                )
             if origin != "*" and not origin.startswith(("http://", "https://")):
                 raise SettingsError(f"an origin looks like https://viewer.example, got {origin!r}")
 

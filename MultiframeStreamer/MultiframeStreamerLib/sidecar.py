@@ -61,7 +61,9 @@ def beside(path: Path) -> Path:
 
 def worth_keeping(index: FrameIndex, header: Header) -> bool:
     """True where loading a sidecar is quicker than reading the file again."""
-    return isinstance(index, FragmentIndex) and len(index.offsets) >= _SMALLEST or len(header.frame_starts) >= _SMALLEST
+    return (isinstance(index, FragmentIndex) and len(index.offsets) >= _SMALLEST) or len(
+        header.frame_starts
+    ) >= _SMALLEST
 
 
 def save(target: Path, key: str, header: Header, pixels: PixelFormat, index: FrameIndex) -> None:
@@ -145,7 +147,16 @@ def _read_arrays(body: bytes, position: int, counts: list[int]) -> list[array[in
 
 
 def _header_facts(header: Header) -> dict[str, Any]:
-    names = ("transfer_syntax", "explicit", "big_endian", "pixel_tag", "pixel_vr", "pixel_offset", "pixel_length", "end")
+    names = (
+        "transfer_syntax",
+        "explicit",
+        "big_endian",
+        "pixel_tag",
+        "pixel_vr",
+        "pixel_offset",
+        "pixel_length",
+        "end",
+    )
     facts: dict[str, Any] = {name: getattr(header, name) for name in names}
     facts["elements"] = [[tag, e.vr, e.offset, e.length] for tag, e in header.elements.items()]
     return facts

@@ -92,5 +92,7 @@ def _inflate_into(spool: object, source: ByteSource, start: int, room: int, canc
         pending = inflater.unconsumed_tail
         written += len(piece)
         if written > room:
-            raise FileError(f"{source.name} inflates to more than {room >> 20} MB, which the disk for temporary files does not have")
+            raise FileError(
+                f"{source.name} inflates to more than {room >> 20} MB, which the disk for temporary files does not have"
+            )
         spool.write(piece)  # type: ignore[attr-defined]

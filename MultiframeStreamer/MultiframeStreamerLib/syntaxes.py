@@ -6,6 +6,7 @@ Source: DICOM PS3.5 section 10 and annex A, PS3.6 table A-1, media types of PS3.
 from __future__ import annotations
 
 import enum
+import itertools
 from dataclasses import dataclass
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
@@ -165,4 +166,4 @@ def _rle_begins(head: bytes) -> bool:
         return True
     offsets = [int.from_bytes(head[at : at + 4], "little") for at in range(4, 64, 4)]
     used, unused = offsets[:count], offsets[count:]
-    return used[0] == 64 and all(a < b for a, b in zip(used, used[1:], strict=False)) and not any(unused)
+    return used[0] == 64 and all(a < b for a, b in itertools.pairwise(used)) and not any(unused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def split(frame: bytes, pieces: int) -> list[bytes]:
     """Cut a frame into fragments of even length."""
     size = (len(frame) // pieces) & ~1
     cuts = [i * size for i in range(pieces)] + [len(frame)]
-    return [frame[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [frame[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 def value(table: bytes, fragments: Sequence[Sequence[bytes]], delimiter: bytes = DELIMITER) -> bytes:
@@ -82,10 +83,14 @@ def _extended_table() -> Built:
     return writer(extra=extra).encapsulated(value(b"", _single(frames))), frames
 
 
-@case("extended-table-unpadded-lengths", "Extended Offset Table whose lengths do not count the padding byte", legal=True)
+@case(
+    "extended-table-unpadded-lengths", "Extended Offset Table whose lengths do not count the padding byte", legal=True
+)
 def _unpadded() -> Built:
     true = [coded(JPEG_BASELINE, i) + b"\xff\xd9" * 0 for i in range(FRAMES)]
-    true = [f if len(f) % 2 else f[:2] + b"\xff\xfe\x00\x03\x00" + f[2:] for f in true]  # a one-byte comment makes it odd
+    true = [
+        f if len(f) % 2 else f[:2] + b"\xff\xfe\x00\x03\x00" + f[2:] for f in true
+    ]  # a one-byte comment makes it odd
     stored = [padded(f) for f in true]
     extra = _extended(_single(stored), [len(f) for f in true])
     return writer(extra=extra).encapsulated(value(b"", _single(stored))), true
@@ -116,7 +121,10 @@ def _extended_fragments() -> Built:
 @case("extended-table-wrong", "Extended Offset Table that points into nowhere")
 def _extended_wrong() -> Built:
     frames = jpegs()
-    extra = {_EOT: ("OV", struct.pack("<5Q", 0, 1 << 40, 3, 4, 1 << 63)), _EOT_LENGTHS: ("OV", struct.pack("<5Q", *[9] * 5))}
+    extra = {
+        _EOT: ("OV", struct.pack("<5Q", 0, 1 << 40, 3, 4, 1 << 63)),
+        _EOT_LENGTHS: ("OV", struct.pack("<5Q", *[9] * 5)),
+    }
     return writer(extra=extra).encapsulated(value(b"", _single(frames))), frames
 
 

@@ -102,7 +102,10 @@ def _padded_bits() -> Built:
     return Writer(EXPLICIT_LE, frames=9, rows=15, columns=19, bits=1).native(b"".join(frames), vr="OB"), frames
 
 
-@case("native-1-bit-padded-same-length", "1 bit, padded frames whose length would fit the standard too; the last byte tells")
+@case(
+    "native-1-bit-padded-same-length",
+    "1 bit, padded frames whose length would fit the standard too; the last byte tells",
+)
 def _padded_bits_same() -> Built:
     _, frames = _packed(15, 19)
     return Writer(EXPLICIT_LE, frames=FRAMES, rows=15, columns=19, bits=1).native(b"".join(frames), vr="OB"), frames

@@ -25,7 +25,8 @@ def grey(index: int, *, bits: int = 8, rows: int = ROWS, columns: int = COLUMNS,
     image[2 + index % (rows - 6) : 6 + index % (rows - 6), 3:8] = top - index
     if signed:
         image = image - (1 << (bits - 1))
-    return image.astype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
+    typed: Array = image.astype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
+    return typed
 
 
 def colour(index: int, *, rows: int = ROWS, columns: int = COLUMNS) -> Array:
@@ -42,7 +43,8 @@ def bits(index: int, *, rows: int = ROWS, columns: int = COLUMNS) -> Array:
     import numpy as np
 
     j, i = np.mgrid[0:rows, 0:columns]
-    return ((i * 7 + j * 3 + index * 5) % 11 < 4).astype(np.uint8)
+    image: Array = ((i * 7 + j * 3 + index * 5) % 11 < 4).astype(np.uint8)
+    return image
 
 
 @cache

@@ -11,7 +11,9 @@ ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 MULTIFRAME_GREY, MULTIFRAME_COLOUR = "1.2.840.10008.5.1.4.1.1.7.2", "1.2.840.10008.5.1.4.1.1.7.4"
 
 
-def element(tag: int, vr: str, value: bytes, *, explicit: bool = True, order: str = "<", length: int | None = None) -> bytes:
+def element(
+    tag: int, vr: str, value: bytes, *, explicit: bool = True, order: str = "<", length: int | None = None
+) -> bytes:
     """Return one data element; ``length`` overrides the true one."""
     size = len(value) if length is None else length
     head = struct.pack(order + "HH", tag >> 16, tag & 0xFFFF)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from DicomWorkbenchLib.errors import InputError, PixelDataError
-
 from MultiframeStreamerLib import open_frames
 from MultiframeStreamerLib.corpus import Case, all_cases
 

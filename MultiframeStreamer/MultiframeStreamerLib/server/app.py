@@ -1,0 +1,116 @@
+"""The routes of the server (DICOM PS3.18 tables 10.1-1 and 10.4.1-1)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..settings import ServeSettings
+from .catalog import SERIES, STUDY, Catalog, is_uid
+from .negotiation import best_of
+from .pool import Pool
+from .problems import Problem, bad_request, not_found
+from .qido import Query, search
+from .security import Guard
+from .wado import Wado, accept_of, base_of
+
+ROOT = "/dicomweb"
+_TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
+          "svg": "image/svg+xml"}  # fmt: skip
+_PAGE = {
+    "/": "index.html",
+    "/app.js": "app.js",
+    "/player.js": "player.js",
+    "/style.css": "style.css",
+    "/icon.svg": "icon.svg",
+}
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(catalog: Catalog, settings: ServeSettings) -> Starlette:
+    """Return the ASGI application that serves a catalogue."""
+    pool = Pool()
+    wado = Wado(catalog, pool, ROOT)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        pool.close()
+
+    study, series, instance = "/studies/{study}", "/series/{series}", "/instances/{sop}"
+    one = study + series + instance
+    table: list[tuple[str, Endpoint]] = [
+        ("/studies", _searching(catalog, "study")),
+        ("/series", _searching(catalog, "series")),
+        ("/instances", _searching(catalog, "instance")),
+        (study + "/series", _searching(catalog, "series")),
+        (study + "/instances", _searching(catalog, "instance")),
+        (study + series + "/instances", _searching(catalog, "instance")),
+        (study + "/metadata", wado.metadata),
+        (study + series + "/metadata", wado.metadata),
+        (one + "/metadata", wado.metadata),
+        (one + "/frames", wado.frames),
+        (one + "/frames/{frames}", wado.frames),
+        (one + "/frames/{frames}/rendered", wado.rendered),
+        (one + "/frames/{frames}/thumbnail", wado.thumbnail),
+        (one + "/rendered", wado.rendered),
+        (one + "/thumbnail", wado.thumbnail),
+        (study + series + "/thumbnail", wado.thumbnail),
+        (study + "/thumbnail", wado.thumbnail),
+        (one + "/bulkdata/{path:path}", wado.bulkdata),
+        (study, wado.objects),
+        (study + series, wado.objects),
+        (one, wado.objects),
+    ]
+    routes = [Route(ROOT + path, endpoint, methods=["GET"]) for path, endpoint in table]
+    routes.append(Route("/facts/{sop}", wado.facts, methods=["GET"]))
+    routes += [Route(path, _static(name), methods=["GET"]) for path, name in _PAGE.items()]
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(Guard, settings=settings)],
+        exception_handlers={Problem: _answer, HTTPException: _answer},
+    )
+
+
+def _searching(catalog: Catalog, level: str) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        best_of(accept_of(request), ("application/dicom+json", "application/json"))
+        within = {}
+        for name, tag in (("study", STUDY), ("series", SERIES)):
+            value = request.path_params.get(name, "")
+            if value and not is_uid(value):
+                raise bad_request("a UID in the address is not a UID")
+            if value:
+                within[tag] = value
+        found = search(catalog, level, Query(request.query_params.multi_items()), base_of(request, ROOT), within)
+        return JSONResponse(found, media_type="application/dicom+json", headers={"Cache-Control": "no-store"})
+
+    return endpoint
+
+
+def _static(name: str) -> Endpoint:
+    content = files("MultiframeStreamerLib.server").joinpath("page", name).read_bytes()
+
+    async def endpoint(request: Request) -> Response:
+        return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers={"Cache-Control": "no-cache"})
+
+    return endpoint
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    if isinstance(error, Problem):
+        return error.response()
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    problem = (
+        not_found("there is nothing at this address") if status == 404 else Problem(status, "this cannot be done here")
+    )
+    return problem.response()
