@@ -70,6 +70,18 @@ def test_index_entry_has_the_fields_the_extensions_index_accepts() -> None:
     assert (depends[1] == "NA") == (entry["build_dependencies"] == [])
 
 
+def test_icon_and_screenshots_of_the_extension_are_files_of_this_repository() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    addresses = " ".join(re.findall(r'EXTENSION_(?:ICONURL|SCREENSHOTURLS) "(.*)"', text)).split()
+    assert len(addresses) >= 2
+    for address in addresses:
+        found = re.fullmatch(
+            r"https://raw\.githubusercontent\.com/[\w\-]+/SlicerDicomWorkbench/main/(.+\.png)", address
+        )
+        assert found, f"{address}: the extensions index wants a raw address of a PNG in this repository"
+        assert (ROOT / found[1]).is_file(), f"CMakeLists.txt names {found[1]}, which does not exist: take a picture"
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_pip_is_never_asked_for_what_slicer_brings(room: str) -> None:
     lines = [line for line in update_lists.requirements_text(room).splitlines() if not line.startswith("#")]
