@@ -9,7 +9,7 @@ from DicomWorkbenchLib.cli import job_options, run_job
 
 from SphereVOILib.clicks import read_clicks
 from SphereVOILib.job import run
-from SphereVOILib.report import SphereReport
+from SphereVOILib.report import SphereReport, unit_after
 from SphereVOILib.settings import (
     IEC_DIAMETERS_MM,
     EarlVersion,
@@ -125,7 +125,7 @@ def summary(report: SphereReport, output: Path) -> str:
             continue
         center = ", ".join(f"{v:.2f}" for v in sphere["center_lps_mm"])
         lines.append(
-            f"{sphere['label']}: ({center}) mm LPS, mean {sphere['mean']:.4g}, max {sphere['max']:.4g} {report.unit}"
+            f"{sphere['label']}: ({center}) mm LPS, mean {sphere['mean']:.4g}, max {sphere['max']:.4g}{unit_after(report.unit)}"
         )
     for row in (report.earl or {}).get("spheres", []):
         lines.append(f"EARL {report.earl['version'] if report.earl else ''} {row['label']}: {row['verdict']}")

@@ -16,7 +16,7 @@ from DicomWorkbenchLib.settings import to_json
 from SphereVOILib.clicks import write_clicks
 from SphereVOILib.markups import MarkedPoint, write_markups
 from SphereVOILib.measure import Measurement, measure
-from SphereVOILib.report import SphereReport, fill
+from SphereVOILib.report import SphereReport, fill, values_in
 from SphereVOILib.scans import LoadedScan, Source, Sources, load
 from SphereVOILib.seg_nrrd import Segment, write_segmentation
 from SphereVOILib.settings import SphereSettings
@@ -110,7 +110,7 @@ def _one(
     fill(report, found, loaded.scaling, settings.measure)
     report.warnings += [*loaded.warnings, *found.warnings]
     if loaded.scaling.reason:
-        report.warnings.append(f"values are in {loaded.scaling.unit}: {loaded.scaling.reason}")
+        report.warnings.append(f"{values_in(loaded.scaling.unit)}: {loaded.scaling.reason}")
     report.measured |= {"spheres_found": len(found.found), "spheres": len(found.spheres)}
     cancel.check()
     progress(60, 100, "checksums")

@@ -26,8 +26,10 @@ from SphereVOILib.grid import Box, Grid
 PLACES = 12
 SLICE_OFFSETS_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)
 LARGEST_MM = 37.0  # circles of all sizes share the middles of the largest
-MARGINS_MM = (15.0, 12.0, 10.0, 7.0, 5.0)  # from the phantom's edge and from spheres; NEMA asks for 15
-LEAST_APART_MM = 22.0  # twelve circles of 37 mm overlap in real phantoms too; closer than this they repeat each other
+# From the phantom's edge, the spheres and the insert. NEMA asks for 15, but twelve circles side by side do not fit into a real phantom then.
+MARGINS_MM = (15.0, 12.0, 10.0, 9.0, 8.0)
+LEAST_APART_MM = 25.0  # circles that overlap more than this repeat each other
+STARTS = 24
 LUNG_ROI_MM = 30.0
 LUNG_REACH_MM = 34.0  # around the ring's middle: the insert of 50 mm and its blur, and nothing of the spheres
 LEAST_LACK = 0.2  # share of the activity that an insert takes from there; less is noise
@@ -188,14 +190,17 @@ def _place(
     lung = _ring_middle(targets)
     if lung is not None:
         free = np.minimum(free, _in_plane_mm(box, lung) - 25.0)
+    best: tuple[float, list[FloatArray], float] | None = None
     for margin in MARGINS_MM:
         need = margin + LARGEST_MM / 2
         j, i = np.nonzero((depth >= need) & (free >= need))
         points = grid.point_of(np.stack([i, j, np.full_like(i, common)], axis=1).astype(float))
-        chosen = _farthest(points)
-        if chosen is not None:
+        apart, chosen = _farthest(points)
+        if apart >= LARGEST_MM:
             return chosen, margin
-    return None
+        if apart >= LEAST_APART_MM and (best is None or apart > best[0]):
+            best = (apart, chosen, margin)
+    return None if best is None else best[1:]
 
 
 def _in_plane_mm(box: Box, center_lps: FloatArray) -> FloatArray:
@@ -216,19 +221,25 @@ def _ring_middle(targets: Sequence[NemaTarget]) -> FloatArray | None:
     return None if ring is None else ring.center_lps_mm
 
 
-def _farthest(points: FloatArray) -> list[FloatArray] | None:
-    """Choose twelve points, each as far as possible from those chosen before; None if they crowd."""
+def _farthest(points: FloatArray) -> tuple[float, list[FloatArray]]:
+    """Choose twelve points far from each other; returns the least distance between two of them as well.
+
+    From each of several starts, the point farthest from all chosen ones is taken next; the start that leaves most room wins.
+    """
+    best: tuple[float, list[int]] = (0.0, [])
     if len(points) < PLACES:
-        return None
-    chosen = [int(np.argmin(points[:, 0]))]
-    distance = np.linalg.norm(points - points[chosen[0]], axis=1)
-    while len(chosen) < PLACES:
-        best = int(np.argmax(distance))
-        if distance[best] < LEAST_APART_MM:
-            return None
-        chosen.append(best)
-        distance = np.minimum(distance, np.linalg.norm(points - points[best], axis=1))
-    return [points[n] for n in chosen]
+        return 0.0, []
+    for start in np.linspace(0, len(points) - 1, STARTS).astype(int):
+        chosen, apart = [int(start)], np.inf
+        distance = np.linalg.norm(points - points[start], axis=1)
+        while len(chosen) < PLACES:
+            chosen.append(int(np.argmax(distance)))
+            apart = min(apart, float(distance[chosen[-1]]))
+            distance = np.minimum(distance, np.linalg.norm(points - points[chosen[-1]], axis=1))
+        best = max(best, (apart, chosen))
+    middle = points[best[1]].mean(axis=0)
+    around = sorted(best[1], key=lambda n: float(np.arctan2(points[n][1] - middle[1], points[n][0] - middle[0])))
+    return best[0], [points[n] for n in around]
 
 
 def disc_mean(grid: Grid, center_lps: FloatArray, k: int, diameter_mm: float) -> float | None:

@@ -9,7 +9,7 @@ from DicomWorkbenchLib.pages import Page
 from SphereVOILib.measure import Measurement, SphereResult
 from SphereVOILib.pictures import View, circles_picture, montage, png_of, view_of
 from SphereVOILib.plots import cuts_plot, lung_plot, profile_plot, recovery_plot, variability_plot
-from SphereVOILib.report import SphereReport, contrast_recovery_3d
+from SphereVOILib.report import SphereReport, contrast_recovery_3d, unit_after, values_in
 from SphereVOILib.scans import LoadedScan
 from SphereVOILib.settings import SphereSettings
 
@@ -24,8 +24,6 @@ def write_page(
     page = Page(f"Phantom spheres: {loaded.name}", _lead(measurement, settings, unit))
     page.facts(_facts(measurement, unit))
     page.warnings(report.warnings)
-    if report.suv.get("reason"):
-        page.paragraph(f"Values are in {unit}. {report.suv['reason']}", "warn")
     view = view_of(measurement, unit)
     page.section(
         "Centres", "Distance: from the click to the refined centre. Sigma: its standard error along x, y, z (LPS)."
@@ -35,7 +33,7 @@ def write_page(
         _centers(measurement),
     )
     if found:
-        page.section("Statistics", f"Three-dimensional spheres, partial voxels by fraction; values in {unit}.")
+        page.section("Statistics", f"Three-dimensional spheres, partial voxels by fraction; {values_in(unit)}.")
         page.table(_STATISTICS, [_statistics(s, measurement, settings) for s in measurement.found])
         _judgements(page, report, measurement, settings, view)
         _pictures(page, measurement, settings, view)
@@ -47,14 +45,14 @@ def _lead(measurement: Measurement, settings: SphereSettings, unit: str) -> str:
     k, j, i = measurement.grid.array.shape
     size = " x ".join(f"{s:.3g}" for s in measurement.grid.spacing_mm)
     how = "found without clicks" if settings.measure.auto else "from clicks"
-    return f"{i} x {j} x {k} voxels of {size} mm, values in {unit}. Spheres {how}, method {settings.measure.refine.method}."
+    return f"{i} x {j} x {k} voxels of {size} mm, {values_in(unit)}. Spheres {how}, method {settings.measure.refine.method}."
 
 
 def _facts(measurement: Measurement, unit: str) -> list[tuple[str, str]]:
     facts = [(f"{len(measurement.found)} of {len(measurement.spheres)}", "spheres found")]
     if measurement.background.mean is not None:
         facts.append(
-            (f"{measurement.background.mean:.4g} {unit}", f"background (SD {measurement.background.sd or 0:.3g})")
+            (f"{measurement.background.mean:.4g}{unit_after(unit)}", f"background (SD {measurement.background.sd or 0:.3g})")
         )
     widths = sorted(s.refined.fit.fwhm_mm for s in measurement.found if s.refined.fit is not None)
     if widths:
@@ -181,7 +179,7 @@ def _pictures(page: Page, measurement: Measurement, settings: SphereSettings, vi
         if png is not None:
             plots.append((png, caption))
     page.images(plots)
-    profile = profile_plot(measurement, settings.measure, view.unit)
+    profile = profile_plot(measurement, settings.measure, values_in(view.unit))
     if profile is not None:
         page.image(
             profile,
@@ -199,7 +197,7 @@ def _pictures(page: Page, measurement: Measurement, settings: SphereSettings, vi
 
 
 def _provenance(page: Page, report: SphereReport) -> None:
-    page.section("Units", f"Unit {report.unit}, factor {report.suv.get('factor', 1.0):.6g} from the file's values.")
+    page.section("Units", f"{values_in(report.unit).capitalize()}, factor {report.suv.get('factor', 1.0):.6g} from the file's values.")
     for note in report.suv.get("notes", []):
         page.paragraph(note)
     tags = report.suv.get("tags", [])

@@ -20,6 +20,7 @@ from DicomWorkbenchLib.geometry import FloatArray
 from SphereVOILib.coverage import chord_radius_mm
 from SphereVOILib.grid import Box, Grid
 from SphereVOILib.measure import Measurement, SphereResult
+from SphereVOILib.report import unit_after
 from SphereVOILib.seg_nrrd import color_of
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def slice_picture(measurement: Measurement, view: View, k: int, scale: float = P
     width, height = image.size
     height_mm = float(view.box.grid.point_of([0.0, 0.0, float(k)]) @ view.box.grid.normal_lps)
     _text(draw, (8, 6), f"slice {k}   {height_mm:+.1f} mm", "#003366")
-    _text(draw, (8, height - 24), f"white {view.low:.3g}  black {view.high:.3g} {view.unit}", "#003366")
+    _text(draw, (8, height - 24), f"white {view.low:.3g}  black {view.high:.3g}{unit_after(view.unit)}", "#003366")
     _scale_bar(draw, width, height, scale)
     return image
 
@@ -130,7 +131,7 @@ def circles_picture(grid: Grid, view: View, k: int, circles: Sequence[tuple[Floa
 def png_of(image: Image) -> bytes:
     """Return a picture as PNG."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
+    image.save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -23,7 +23,7 @@ _MARGIN_MM = 16.0
 
 def recovery_plot(measurement: Measurement, settings: MeasureSettings) -> bytes:
     """Recovery against diameter: EARL's three quantities with their bands, or else the 3D contrast recovery."""
-    figure, axes = new_figure(17, 9)
+    figure, axes = new_figure(12, 9)
     if measurement.earl is not None and settings.earl is not None:
         bands = BANDS[settings.earl]
         rows = (

@@ -15,6 +15,19 @@ from SphereVOILib.settings import MeasureSettings
 from SphereVOILib.suv import SuvScaling
 
 
+UNKNOWN_UNIT = "unknown"
+
+
+def unit_after(unit: str) -> str:
+    """Return the unit to stand behind a number: " SUVbw", or nothing where it is not known."""
+    return "" if unit == UNKNOWN_UNIT else f" {unit}"
+
+
+def values_in(unit: str) -> str:
+    """Say in words what the values are in."""
+    return "values without a known unit" if unit == UNKNOWN_UNIT else f"values in {unit}"
+
+
 @dataclass
 class SphereReport(Report):
     """Report of the verb ``spheres``.
