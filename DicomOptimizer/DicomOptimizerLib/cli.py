@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,53 +25,78 @@ def _choice(kind: type[Any]) -> click.Choice[str]:
     return click.Choice([member.value for member in kind])
 
 
-@click.command(name="optimize", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The new folder [default: beside the input].")
-@click.option(
-    "--decimate",
-    type=int,
-    default=1,
-    is_flag=False,
-    flag_value=2,
-    metavar="[N]",
-    help="Keep every n-th slice, by position [2].",
+_OPTIONS = (
+    click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)),
+    click.option("-o", "--output", type=click.Path(path_type=Path), help="The new folder [default: beside the input]."),
+    click.option(
+        "--decimate",
+        type=int,
+        default=1,
+        is_flag=False,
+        flag_value=2,
+        metavar="[N]",
+        help="Keep every n-th slice, by position [2].",
+    ),
+    click.option("--keep-last", is_flag=True, help="Keep the last slice too."),
+    click.option("--eight-bit", is_flag=True, help="Reduce to 256 grey values from which HU are recoverable."),
+    click.option(
+        "--window",
+        default="40/400",
+        show_default=True,
+        callback=_window,
+        help="Level/width for CT, or a preset: liver, lung, bone, ...",
+    ),
+    click.option(
+        "--resize",
+        type=int,
+        default=None,
+        is_flag=False,
+        flag_value=256,
+        metavar="[PIXELS]",
+        help="Longer image side [256].",
+    ),
+    click.option(
+        "--contours",
+        type=_choice(ContourRule),
+        default="own-first",
+        show_default=True,
+        help="Where contours of removed slices go.",
+    ),
+    click.option(
+        "--compress", type=_choice(Compression), default="none", show_default=True, help="Lossless compression."
+    ),
+    click.option(
+        "--legal-ct", is_flag=True, help="8-bit CT stays a CT Image (16/12 bit) instead of Secondary Capture."
+    ),
+    click.option("--deidentify", is_flag=True, help="PS3.15 Basic Profile. New UIDs alone are no anonymisation."),
+    click.option("--dates", type=_choice(Dates), default="remove", show_default=True, help="With --deidentify."),
+    click.option(
+        "--keep-patient-characteristics", is_flag=True, help="With --deidentify: sex, age, size, weight stay."
+    ),
+    click.option("--uid-salt", help="Same salt, same new UIDs in every run; keep it secret."),
+    click.option(
+        "--on-bad-slice",
+        type=_choice(OnBadSlice),
+        default="stop",
+        show_default=True,
+        help="Slices that cannot be read.",
+    ),
+    click.option("--jobs", type=int, default=None, help="Worker processes [default: the cores, at most 8]."),
 )
-@click.option("--keep-last", is_flag=True, help="Keep the last slice too.")
-@click.option("--eight-bit", is_flag=True, help="Reduce to 256 grey values from which HU are recoverable.")
-@click.option(
-    "--window",
-    default="40/400",
-    show_default=True,
-    callback=_window,
-    help="Level/width for CT, or a preset: liver, lung, bone, ...",
-)
-@click.option(
-    "--resize",
-    type=int,
-    default=None,
-    is_flag=False,
-    flag_value=256,
-    metavar="[PIXELS]",
-    help="Longer image side [256].",
-)
-@click.option(
-    "--contours",
-    type=_choice(ContourRule),
-    default="own-first",
-    show_default=True,
-    help="Where contours of removed slices go.",
-)
-@click.option("--compress", type=_choice(Compression), default="none", show_default=True, help="Lossless compression.")
-@click.option("--legal-ct", is_flag=True, help="8-bit CT stays a CT Image (16/12 bit) instead of Secondary Capture.")
-@click.option("--deidentify", is_flag=True, help="PS3.15 Basic Profile. New UIDs alone are no anonymisation.")
-@click.option("--dates", type=_choice(Dates), default="remove", show_default=True, help="With --deidentify.")
-@click.option("--keep-patient-characteristics", is_flag=True, help="With --deidentify: sex, age, size, weight stay.")
-@click.option("--uid-salt", help="Same salt, same new UIDs in every run; keep it secret.")
-@click.option(
-    "--on-bad-slice", type=_choice(OnBadSlice), default="stop", show_default=True, help="Slices that cannot be read."
-)
-@click.option("--jobs", type=int, default=None, help="Worker processes [default: the cores, at most 8].")
+
+
+def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the input and the options of a job to a command."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+@click.command(name="optimize", context_settings=_CONTEXT)
+@job_arguments
 @job_options
 def command(as_json: bool, progress_style: str, **options: Any) -> None:
     """Make a small copy of DICOM series for the web, with RTSTRUCT, SEG and RTDOSE following.
@@ -92,7 +118,25 @@ def command(as_json: bool, progress_style: str, **options: Any) -> None:
 
 def settings_from(options: dict[str, Any]) -> OptimizerSettings:
     """Build the settings from the command's options."""
-    kinds = {"contours": ContourRule, "compress": Compression, "dates": Dates, "on_bad_slice": OnBadSlice}
-    values: dict[str, Any] = {name: kinds[name](value) if name in kinds else value for name, value in options.items()}
-    values["inputs"] = tuple(values["inputs"])
-    return OptimizerSettings(**values)
+    return OptimizerSettings(**options)
+
+
+@click.command(name="optimize-preview", context_settings=_CONTEXT)
+@job_arguments
+@click.option("--picture", type=click.Path(path_type=Path), help="Write before and after as a PNG file.")
+@job_options
+def preview_command(as_json: bool, progress_style: str, picture: Path | None, **options: Any) -> None:
+    """Show what optimize would do with INPUT: series, problems and expected size. Nothing is written but the picture."""
+    from DicomOptimizerLib.inspection import InspectionReport, InspectionSettings, inspect
+
+    settings = InspectionSettings(settings_from(options))
+    report: InspectionReport = run_job(
+        lambda progress, cancel: inspect(settings, progress=progress, cancel=cancel),
+        as_json=as_json,
+        progress_style=progress_style,
+        summary=lambda found: found.text,
+    )
+    if picture is not None:
+        from DicomWorkbenchLib.outputs import write_atomically
+
+        write_atomically(picture, report.picture)

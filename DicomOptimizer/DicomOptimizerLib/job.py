@@ -77,16 +77,21 @@ def run(settings: OptimizerSettings, progress: Progress = no_progress, cancel: C
     with scan(settings.inputs, progress=part_of(progress, 0, SCAN_SHARE), cancel=cancel) as found:
         found.require_images()
         plans = [plan_series(series, settings) for series in found.series]
-        report = OptimizerReport(settings=to_json(settings.without_secrets()), output=str(target))
+        report = OptimizerReport(settings=to_json(settings.for_report()), output=str(target))
         with StagedFolder(target) as stage:
             names = Names(stage, settings.inputs, neutral=settings.deidentify)
             _work(found, plans, settings, names, report, part_of(progress, SCAN_SHARE, 100), cancel)
             report.outputs = relative_files_of(stage)
             report.seconds = round(time.monotonic() - started, 3)
-            report.write(stage)
+            _written(report, settings).write(stage)
             cancel.check()
     progress(100, 100, "done")
     return report
+
+
+def _written(report: OptimizerReport, settings: OptimizerSettings) -> OptimizerReport:
+    """Return the report as it is published with the result: de-identified, it names no folder of this computer."""
+    return replace(report, output=Path(report.output).name) if settings.deidentify else report
 
 
 def relative_files_of(stage: Path) -> list[str]:

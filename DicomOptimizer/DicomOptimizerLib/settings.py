@@ -11,6 +11,7 @@ from DicomWorkbenchLib.errors import SettingsError
 from DicomWorkbenchLib.windowing import Window
 
 CT_WINDOW = Window(40, 400)
+NOT_WRITTEN = "(not written here)"
 MOST_JOBS = 8  # each worker process holds about 70 MB; more of them read faster than most disks deliver
 
 
@@ -42,6 +43,14 @@ class Dates(enum.StrEnum):
 
     REMOVE = "remove"
     SHIFT = "shift"  # all dates of a patient by the same number of days
+
+
+_ENUMS: dict[str, type[enum.StrEnum]] = {
+    "contours": ContourRule,
+    "compress": Compression,
+    "dates": Dates,
+    "on_bad_slice": OnBadSlice,
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,7 @@ class OptimizerSettings:
     jobs: int | None = None
 
     def __post_init__(self) -> None:
+        self._accept_plain_values()
         if not self.inputs:
             raise SettingsError("no input given: name a folder with DICOM files")
         if self.decimate < 1:
@@ -104,6 +114,19 @@ class OptimizerSettings:
             raise SettingsError(
                 "nothing to do: choose at least one of decimate, eight-bit, resize, compress or deidentify"
             )
+
+    def _accept_plain_values(self) -> None:
+        """Let callers write "htj2k" for an enum member, and one path for a tuple of paths."""
+        given = (self.inputs,) if isinstance(self.inputs, str | Path) else self.inputs
+        object.__setattr__(self, "inputs", tuple(Path(path) for path in given))
+        if self.output is not None:
+            object.__setattr__(self, "output", Path(self.output))
+        for name, kind in _ENUMS.items():
+            try:
+                object.__setattr__(self, name, kind(getattr(self, name)))
+            except ValueError:
+                allowed = ", ".join(member.value for member in kind)
+                raise SettingsError(f"{name} must be one of {allowed}; got {getattr(self, name)!r}") from None
 
     @property
     def techniques(self) -> tuple[str, ...]:
@@ -128,6 +151,10 @@ class OptimizerSettings:
         """Number of worker processes."""
         return self.jobs or min(os.cpu_count() or 1, MOST_JOBS)
 
-    def without_secrets(self) -> OptimizerSettings:
-        """Return a copy for reports: who knows the salt can test guesses of the original UIDs."""
-        return self if self.uid_salt is None else replace(self, uid_salt="(given, not written here)")
+    def for_report(self) -> OptimizerSettings:
+        """Return a copy fit to be published: without the salt, which would let others test guesses of the original UIDs.
+
+        With de-identification the paths go too; folders are often named after patients.
+        """
+        shown = self if self.uid_salt is None else replace(self, uid_salt=NOT_WRITTEN)
+        return replace(shown, inputs=(Path(NOT_WRITTEN),), output=None) if self.deidentify else shown
