@@ -45,7 +45,7 @@ class HostPlugin:
         if report.failed:
             outcome.update(outcome="failed", text=f"{outcome['text']}{report.longreprtext}\n{report.capstderr[-3000:]}")
         elif report.skipped:
-            outcome.update(outcome="skipped", text=str(report.longrepr))
+            outcome.update(outcome="skipped", text=_reason(report))
         elif report.when == "call" and outcome["outcome"] == "running":
             outcome["outcome"] = "passed"
         self._write()
@@ -64,6 +64,12 @@ class HostPlugin:
         problems = panel.problems()
         panel.forget_problems()
         assert not problems, "the panel has problems:\n" + "\n".join(problems)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Return why a test was skipped."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
 
 
 def main(arguments: list[str]) -> int:

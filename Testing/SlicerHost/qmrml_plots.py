@@ -118,10 +118,10 @@ class qMRMLPlotView(qSlicerWidget):
             painter.drawText(frame.topRight() + QtCore.QPointF(-110, 14 + 13 * row), curve.name[:18])
         painter.setPen(QtCore.Qt.GlobalColor.black)
         for text, where in (
-            (f"{low:g}", QtCore.QPointF(4, frame.bottom())),
-            (f"{high:g}", QtCore.QPointF(4, frame.top() + 10)),
-            (f"{left:g}", QtCore.QPointF(frame.left(), frame.bottom() + 14)),
-            (f"{right:g}", QtCore.QPointF(frame.right() - 24, frame.bottom() + 14)),
+            (f"{low:.3g}", QtCore.QPointF(4, frame.bottom())),
+            (f"{high:.3g}", QtCore.QPointF(4, frame.top() + 10)),
+            (f"{left:.3g}", QtCore.QPointF(frame.left(), frame.bottom() + 14)),
+            (f"{right:.3g}", QtCore.QPointF(frame.right() - 24, frame.bottom() + 14)),
         ):
             painter.drawText(where, text)
 
