@@ -126,22 +126,30 @@ def _vessels(judged: list[JudgedStructure]) -> dict[str, Mask]:
 
 
 def _with_warnings(result: PatientResult, organ: str) -> PatientResult:
-    said = [*result.data.notes]
+    said = [*result.data.warnings]
     if result.organ.empty:
         said.append(
             f"there is no usable {organ} mask: no burden, no distance to its surface, no check of lesion names by overlap"
         )
+    said += _grouped([(note, one.structure.name) for one in result.structures for note in one.structure.notes])
     for one in result.structures:
-        said += [f"{one.structure.name}: {note}" for note in one.structure.notes]
         if one.structure.refused:
             said.append(f"{one.structure.name} is not used: {one.structure.refused}")
-        elif one.role is Role.REVIEW:
+        elif one.role is Role.REVIEW and not one.overridden:
             said.append(f"{one.structure.name} needs review and is not counted: {one.reason}")
         if one.overridden:
             said.append(f"{one.structure.name}: {one.role.value}, {one.reason}")
     for lesion in result.lesions:
         said += _lesion_warnings(lesion, organ)
     return replace(result, warnings=tuple(said))
+
+
+def _grouped(notes: list[tuple[str, str]]) -> list[str]:
+    """Say a note that several structures share once, with their names."""
+    names: dict[str, list[str]] = {}
+    for note, name in notes:
+        names.setdefault(note, []).append(name)
+    return [f"{', '.join(shared)}: {note}" for note, shared in names.items()]
 
 
 def _lesion_warnings(lesion: Lesion, organ: str) -> list[str]:

@@ -108,7 +108,10 @@ def diameter_against_volume(lesions: Sequence[Row]) -> Figure:
     axis.legend()
     return (
         png_bytes(figure),
-        "Longest axial diameter against volume; the line is a sphere. Lesions below it are flatter or more irregular, those above it consist of several pieces.",
+        (
+            "Longest axial diameter against volume; the line is a sphere. Lesions below it are flatter or more irregular, those above it "
+            "consist of several pieces."
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from DicomWorkbenchLib.cli import ProgressStyle, job_options, run_job
+from DicomWorkbenchLib.cli import job_options, run_job
 from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.settings import to_json
 
@@ -91,7 +91,7 @@ def command(
         from TumorAnalysisLib.job import run
 
         # A panel that reads our progress fills its table while the patients come in.
-        shown = _echo_patient if progress_style == ProgressStyle.JSON else None
+        shown = _echo_patient if progress_style == "json" else None
         return run(settings, progress=progress, cancel=cancel, on_patient=shown)
 
     run_job(job, as_json=as_json, progress_style=progress_style, summary=_summary)
@@ -111,7 +111,8 @@ def _summary(report: TumorReport) -> str:
         counts = f"{entry['tumor_count']} lesions ({entry['tumor_count_components']} pieces)"
         lines.append(f"{entry['id']}: {counts}, {entry['tumor_volume_ml']:.2f} ml, {burden}")
     lines.append(
-        f"{report.measured['patients_read']} of {report.measured['patients']} patients read, {report.measured['patients_with_lesions']} with "
-        f"lesions, {report.measured['lesions']} lesions, {report.measured['components']} pieces; {report.seconds:.1f} s"
+        f"{report.measured['patients_read']} of {report.measured['patients']} patients read, "
+        f"{report.measured['patients_with_lesions']} with lesions, {report.measured['lesions']} lesions, "
+        f"{report.measured['components']} pieces; {report.seconds:.1f} s"
     )
     return "\n".join(lines)

@@ -1,22 +1,20 @@
 """Distances between surfaces: lesion to liver capsule, to the nearest lesion, to vessels.
 
-A surface is the set of points halfway between an inside and an outside voxel along the grid axes, so a distance is known to about half
-a voxel diagonal. Points, not distance maps: a map of the liver costs seconds and hundreds of megabytes, the points a fraction.
+A surface is a set of points: the contours of the slices, and between two slices the height at which the one contour turns into the other
+(shape-based interpolation: Raya and Udupa, IEEE Trans Med Imaging 9, 1990). So a distance is right to half a voxel diagonal on thick
+slices too. Points, not distance maps: a map of the liver costs seconds and hundreds of megabytes, the points a fraction.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from TumorAnalysisLib.components import Connectivity, label
 from TumorAnalysisLib.grid import BoolArray, FloatArray, Grid
 from TumorAnalysisLib.masks import Mask, crop
-
-if TYPE_CHECKING:
-    from scipy.spatial import cKDTree
 
 FIRST_LOOK = 64  # points that give an upper bound, with which the search for all others ends early
 
@@ -33,41 +31,90 @@ def surface_of(mask: Mask, grid: Grid) -> Surface | None:
     """Return the boundary of a mask; None for an empty one."""
     if mask.empty:
         return None
-    from scipy.spatial import cKDTree
-
     points = boundary_points_lps(mask, grid)
     return Surface(points, cKDTree(points, balanced_tree=False, compact_nodes=False))
 
 
 def boundary_points_lps(mask: Mask, grid: Grid) -> FloatArray:
-    """Return (n, 3) points in LPS mm halfway between each inside voxel and its outside neighbours along the grid axes."""
-    found = []
+    """Return (n, 3) points in LPS mm on the surface of a mask."""
+    padded = np.pad(mask.voxels, 1)
+    contours = _contours(padded)
+    trees = [cKDTree(points @ grid.plane_mm) if len(points) else None for points in contours]
+    areas = np.count_nonzero(padded, axis=(1, 2)).astype(np.float64)
+    found = [np.column_stack([points, np.full(len(points), float(k))]) for k, points in enumerate(contours)]
+    for step in (1, -1):
+        for k in range(1, len(padded) - 1):
+            j, i = np.nonzero(padded[k] & ~padded[k + step])
+            if i.size:
+                points = np.stack([i, j], axis=1).astype(np.float64)
+                tip = _tip_slices(areas, k, step)
+                height = _heights(points @ grid.plane_mm, trees[k], trees[k + step], tip)
+                found.append(np.column_stack([points, k + step * height]))
+    ijk = np.concatenate(found) + np.array(mask.start_kji[::-1]) - 1
+    return grid.to_lps(ijk)
+
+
+def _contours(padded: BoolArray) -> list[FloatArray]:
+    """Return the points (i, j) halfway between inside and outside pixels, slice by slice."""
+    parts = []
+    for axis, offset in ((1, (0.0, 0.5)), (2, (0.5, 0.0))):
+        lower = padded[:, :-1] if axis == 1 else padded[:, :, :-1]
+        upper = padded[:, 1:] if axis == 1 else padded[:, :, 1:]
+        k, j, i = np.nonzero(lower != upper)
+        parts.append(np.column_stack([k, i + offset[0], j + offset[1]]))
+    points = np.concatenate(parts)
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    ends = np.searchsorted(points[:, 0], np.arange(1, len(padded)))
+    return [part[:, 1:] for part in np.split(points, ends)]
+
+
+def _heights(points: FloatArray, own: cKDTree | None, other: cKDTree | None, tip: float) -> FloatArray:
+    """Return how many slices (0 to 1) above its own slice the surface lies over pixels that the next slice does not have."""
+    if own is None:
+        return np.zeros(len(points))
+    inwards = own.query(points)[0]
+    if other is None:
+        # Nothing follows: a cap, taken for a paraboloid over the contour.
+        from_axis = 1 - inwards / inwards.max()
+        return np.asarray(tip * (1 - from_axis**2))
+    return np.asarray(inwards / (inwards + other.query(points)[0]))
+
+
+def _tip_slices(areas: FloatArray, k: int, step: int) -> float:
+    # The sections of a paraboloid shrink evenly: where they come to nothing lies its tip, before the next, empty slice.
+    before = areas[k - step] if 0 <= k - step < len(areas) else 0.0
+    return float(np.clip(areas[k] / (before - areas[k]), 0.0, 1.0)) if before > areas[k] else 0.5
+
+
+def touch(a: Mask, b: Mask) -> bool:
+    """True if a voxel of one mask shares a face with one of the other, or is one."""
+    start, shape = _rim(a)
+    return bool((_grown(b.within(start, shape)) & a.within(start, shape)).any())
+
+
+def reaches_surface(lesion: Mask, organ: Mask) -> bool:
+    """True if a voxel of the lesion lies outside of the organ or shares a face with a voxel outside of it."""
+    start, shape = _rim(lesion)
+    return bool((_grown(~organ.within(start, shape)) & lesion.within(start, shape)).any())
+
+
+def _rim(mask: Mask) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    (k, j, i), (nk, nj, ni) = mask.start_kji, mask.voxels.shape
+    return (k - 1, j - 1, i - 1), (nk + 2, nj + 2, ni + 2)
+
+
+def _grown(voxels: BoolArray) -> BoolArray:
+    out = voxels.copy()
     for axis in range(3):
-        changes = np.flatnonzero(_changes(mask.voxels, axis))
-        shape = list(mask.voxels.shape)
-        shape[axis] += 1
-        kji = np.stack(np.unravel_index(changes, shape), axis=1).astype(np.float64)
-        kji[:, axis] -= 0.5
-        found.append(kji)
-    kji = np.concatenate(found) + np.array(mask.start_kji)
-    return grid.to_lps(kji[:, ::-1])
-
-
-def _changes(voxels: BoolArray, axis: int) -> BoolArray:
-    # Entry n is true where voxel n - 1 and voxel n differ; beyond both ends all is outside.
-    shape = list(voxels.shape)
-    shape[axis] += 1
-    out = np.zeros(shape, dtype=np.bool_)
-    lower = [slice(None)] * 3
-    upper = [slice(None)] * 3
-    lower[axis], upper[axis] = slice(0, -1), slice(1, None)
-    out[tuple(lower)] = voxels
-    out[tuple(upper)] ^= voxels
+        low = tuple(slice(0, -1) if a == axis else slice(None) for a in range(3))
+        high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        out[low] |= voxels[high]
+        out[high] |= voxels[low]
     return out
 
 
 def gap_mm(a: Surface, b: Surface) -> float:
-    """Smallest distance between two surfaces, mm; 0 where they touch."""
+    """Smallest distance between two surfaces, mm; whether their masks touch is asked by `touch`."""
     few, many = (a, b) if len(a.points_lps) <= len(b.points_lps) else (b, a)
     points = few.points_lps
     step = max(len(points) // FIRST_LOOK, 1)

@@ -182,7 +182,7 @@ class Cohort:
             job="tumors",
             settings=to_json(self.settings),
             inputs=self.inputs,
-            warnings=[f"{row['patient']}: {row['warning']}" for row in self.rows.warnings],
+            warnings=[f"{row['patient']}: {row['warning']}" for row in self.rows.warnings if row["kind"] == "warning"],
             measured={
                 "patients": len(self._entries),
                 "patients_read": len(read),
@@ -235,14 +235,23 @@ class Cohort:
         rows.structures += structures
         rows.slices += slice_rows(result)
         rows.metadata.append(metadata_row(result))
-        rows.warnings += [{"patient": patient_id, "warning": text} for text in result.warnings]
+        for kind, texts in (("warning", result.warnings), ("note", result.data.notes)):
+            rows.warnings += [{"patient": patient_id, "kind": kind, "warning": text} for text in texts]
         parts = {"structures": structures, "lesions": lesions, "components": components}
-        self._enter(row | {"metadata": dict(result.data.metadata), "warnings": list(result.warnings), **parts})
+        self._enter(
+            row
+            | {
+                "metadata": dict(result.data.metadata),
+                "warnings": list(result.warnings),
+                "notes": list(result.data.notes),
+                **parts,
+            }
+        )
 
     def _add_unread(self, source: PatientSource, status: str, reason: str) -> None:
         row = unread_row(source.id, status, reason)
         self.rows.patients.append(row)
-        self.rows.warnings.append({"patient": source.id, "warning": f"{status}: {reason}"})
+        self.rows.warnings.append({"patient": source.id, "kind": "warning", "warning": f"{status}: {reason}"})
         self._enter(row | {"warnings": [reason], "structures": [], "lesions": [], "components": []})
 
     def _enter(self, entry: dict[str, Any]) -> None:

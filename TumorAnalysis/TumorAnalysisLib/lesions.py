@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from TumorAnalysisLib.axial import AxialDiameters, axial_diameters
 from TumorAnalysisLib.components import Connectivity, count_pieces
-from TumorAnalysisLib.distances import Surface, filled, gap_mm, surface_of
+from TumorAnalysisLib.distances import Surface, filled, gap_mm, reaches_surface, surface_of, touch
 from TumorAnalysisLib.grid import FloatArray, Grid
 from TumorAnalysisLib.intensity import Intensity, contrast_hu, contrast_to_noise, intensity
 from TumorAnalysisLib.masks import Mask, union, without
@@ -105,12 +105,11 @@ def measure(
     lesions, parenchyma : in the order of ``masks``; CT numbers of the organ without all lesions.
     """
     filled_masks = {name: mask for name, mask in masks.items() if not mask.empty}
-    surfaces = {name: surface_of(mask, grid) for name, mask in filled_masks.items()}
-    known = {name: surface for name, surface in surfaces.items() if surface is not None}
+    bodies = {name: body for name, mask in filled_masks.items() if (body := _body(mask, grid)) is not None}
     all_lesions = union(list(filled_masks.values()))
     parenchyma = None if around.image is None else intensity(around.image, without(around.organ, all_lesions))
-    capsule = _capsule(around.organ, all_lesions, grid) if known else None
-    vessels = {name: surface_of(mask, grid) for name, mask in around.vessels.items()} if known else {}
+    capsule = _Capsule.around(around.organ, all_lesions, grid) if bodies else None
+    vessels = {name: surface_of(mask, grid) for name, mask in around.vessels.items()} if bodies else {}
     found = []
     for number, (name, mask) in enumerate(filled_masks.items(), start=1):
         cancel.check()
@@ -122,9 +121,9 @@ def measure(
                 **own,
                 contrast_hu=contrast_hu(own["hu"], parenchyma),
                 contrast_to_noise=contrast_to_noise(own["hu"], parenchyma),
-                distance_to_surface_mm=gap_mm(known[name], capsule) if capsule else None,
-                **_nearest(name, known),
-                vessel_distances_mm={v: gap_mm(known[name], s) for v, s in vessels.items() if s is not None},
+                distance_to_surface_mm=capsule.distance_mm(mask, bodies[name].surface) if capsule else None,
+                **_nearest(name, bodies),
+                vessel_distances_mm={v: gap_mm(bodies[name].surface, s) for v, s in vessels.items() if s is not None},
             )
         )
         progress(number, len(filled_masks), "measuring lesions")
@@ -163,27 +162,56 @@ def centroid_lps(mask: Mask, grid: Grid) -> tuple[float, float, float]:
     return float(x), float(y), float(z)
 
 
-def _capsule(organ: Mask, lesions: Mask, grid: Grid) -> Surface | None:
-    # The mask of an organ may or may not contain its lesions, and vessels leave holes in it: neither is capsule.
-    return None if organ.empty else surface_of(filled(union([organ, lesions])), grid)
+@dataclass(frozen=True)
+class _Capsule:
+    """The organ with all lesions in it and its holes closed."""
+
+    organ: Mask
+    surface: Surface
+
+    @classmethod
+    def around(cls, organ: Mask, lesions: Mask, grid: Grid) -> _Capsule | None:
+        # The mask of an organ may or may not contain its lesions, and vessels leave holes in it: neither is capsule.
+        if organ.empty:
+            return None
+        whole = filled(union([organ, lesions]))
+        surface = surface_of(whole, grid)
+        return None if surface is None else cls(whole, surface)
+
+    def distance_mm(self, lesion: Mask, surface: Surface) -> float:
+        return 0.0 if reaches_surface(lesion, self.organ) else gap_mm(surface, self.surface)
 
 
-def _nearest(name: str, surfaces: Mapping[str, Surface]) -> dict[str, Any]:
-    own = surfaces[name]
-    centre, radius = _ball(own.points_lps)
-    best: tuple[float, str] | None = None
-    others = [(other, *_ball(surface.points_lps)) for other, surface in surfaces.items() if other != name]
+@dataclass(frozen=True)
+class _Body:
+    mask: Mask
+    surface: Surface
+    centre: FloatArray
+    radius: float
+
+
+def _nearest(name: str, bodies: Mapping[str, _Body]) -> dict[str, Any]:
+    own = bodies[name]
     # Enclosing balls tell cheaply which lesions cannot be the nearest one.
-    ordered: Sequence[tuple[float, str]] = sorted(
-        (float(np.linalg.norm(c - centre)) - r - radius, other) for other, c, r in others
+    ordered = sorted(
+        (float(np.linalg.norm(one.centre - own.centre)) - one.radius - own.radius, other)
+        for other, one in bodies.items()
+        if other != name
     )
+    best: tuple[float, str] | None = None
     for at_least, other in ordered:
         if best is not None and at_least >= best[0]:
             break
-        gap = gap_mm(own, surfaces[other])
+        one = bodies[other]
+        gap = 0.0 if touch(own.mask, one.mask) else gap_mm(own.surface, one.surface)
         if best is None or gap < best[0]:
             best = (gap, other)
     return {"nearest_lesion": best[1] if best else "", "nearest_lesion_mm": best[0] if best else None}
+
+
+def _body(mask: Mask, grid: Grid) -> _Body | None:
+    surface = surface_of(mask, grid)
+    return None if surface is None else _Body(mask, surface, *_ball(surface.points_lps))
 
 
 def _ball(points: FloatArray) -> tuple[FloatArray, float]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from DicomWorkbenchLib.errors import WorkbenchError
-
 from TumorAnalysisLib.analysis import PatientResult
 from TumorAnalysisLib.masks import Mask
 from TumorAnalysisLib.montage import montage
@@ -90,11 +88,6 @@ def _write_dicom(folder: Path, result: PatientResult, settings: TumorSettings) -
 
     if not result.data.ct_files or not result.lesions:
         return
-    try:
-        segmentation = write_segmentation_object(folder / f"{folder.name}_seg.dcm", result)
-        if settings.dicom_sr:
-            write_report(folder / f"{folder.name}_sr.dcm", result, segmentation)
-    except WorkbenchError:
-        raise
-    if not settings.dicom_seg:
-        return
+    segmentation = write_segmentation_object(folder / f"{folder.name}_seg.dcm", result)
+    if settings.dicom_sr:
+        write_report(folder / f"{folder.name}_sr.dcm", result, segmentation)

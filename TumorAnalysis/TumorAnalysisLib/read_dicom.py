@@ -47,6 +47,7 @@ def read_series(series: Series, patient_id: str, *, jobs: int, progress: Progres
         ct.slice_thickness_mm,
         ct.metadata,
         ct.notes,
+        (),
         ct.files,
     )
 

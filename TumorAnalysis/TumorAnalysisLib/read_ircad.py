@@ -72,7 +72,8 @@ def read_patient(
         tuple(structures),
         ct.slice_thickness_mm,
         ct.metadata,
-        (*ct.notes, *unused),
+        ct.notes,
+        tuple(unused),
         ct.files,
     )
 

@@ -67,7 +67,8 @@ class TumorSettings:
     patients : numbers, ranges and ids to analyse, such as "1,3-5"; "" takes all.
     jobs : threads that read slices. Only one patient is in memory whatever this says.
     overrides : roles the user decided.
-    dicom_seg, dicom_sr : also write a DICOM Segmentation and a TID 1500 report for patients whose CT is DICOM.
+    dicom_seg, dicom_sr : also write a DICOM Segmentation, and a TID 1500 report with the Segmentation it refers to, for patients with
+        lesions whose CT is DICOM.
     pictures : make the 3D picture and the lesion montage of each patient.
     volumes : also write the CT of each patient as NRRD, for viewing.
     list_only : read the patients and their structures, measure nothing.
