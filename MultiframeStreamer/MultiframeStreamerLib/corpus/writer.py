@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 
 _LONG = {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN", "UR", "UT", "UC"}
 _ROOT = "2.25.271828182845904523536028747135266249"
 ITEM, DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+_numbers = itertools.count(1)  # every object gets UIDs of its own
 MULTIFRAME_GREY, MULTIFRAME_COLOUR = "1.2.840.10008.5.1.4.1.1.7.2", "1.2.840.10008.5.1.4.1.1.7.4"
 
 
@@ -78,9 +80,10 @@ class Writer:
         signed: bool = False,
         planar: int | None = None,
         extra: dict[int, tuple[str, bytes]] | None = None,
-        number: int = 1,
+        number: int = 0,
         meta_syntax: str = "",
     ) -> None:
+        number = number or next(_numbers)
         self.syntax, self.meta_syntax = syntax, meta_syntax or syntax
         self.order = ">" if syntax == "1.2.840.10008.1.2.2" else "<"
         self.explicit = syntax != "1.2.840.10008.1.2"
@@ -90,6 +93,8 @@ class Writer:
             0x00080016: ("UI", uid(self.sop_class)),
             0x00080018: ("UI", uid(f"{_ROOT}.{number}.1")),
             0x00080060: ("CS", text("OT")),
+            0x00080020: ("DA", b"20260101"),
+            0x00081030: ("LO", text("Unusual files")),
             0x00100010: ("PN", text("Corpus^Case")),
             0x00100020: ("LO", text("CORPUS")),
             0x0020000D: ("UI", uid(f"{_ROOT}.1")),

@@ -100,7 +100,7 @@ class Wado:
             return Response(status_code=304, headers=_caching(tag))
         pieces = [await self.work(self._metadata_of, request, instance) for instance in found]
         body = b"[" + b",".join(piece for piece in pieces if piece) + b"]"
-        headers = _caching(tag) | {"Vary": "Accept-Encoding"}
+        headers = _caching(tag) | {"Vary": "Accept, Accept-Encoding"}
         if len(body) > _GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
             body = await self.work(gzip.compress, body, 1)
             headers["Content-Encoding"] = "gzip"
@@ -118,7 +118,7 @@ class Wado:
             syntax_of(instance.transfer_syntax),
             decodable=is_decodable(syntax_of(instance.transfer_syntax)),
         )
-        tag = f'"{self.pool.tag_of(instance)}-{choice.transfer_syntax.rpartition(".")[2]}"'
+        tag = f'"{self.pool.tag_of(instance)}-{choice.transfer_syntax.rpartition(".")[2]}{"-parts" * choice.multipart}"'
         if is_unchanged(request.headers, tag):
             return Response(status_code=304, headers=_caching(tag))
         lease = self.pool.lease(instance)
@@ -191,7 +191,7 @@ class Wado:
         instance = self.instances(request)[0]
         view = parse_view(request.query_params)
         media, multipart = best_of(accept_of(request), _PICTURES)
-        tag = f'"{self.pool.tag_of(instance)}-r"'
+        tag = f'"{self.pool.tag_of(instance)}-{media[6:]}{"-parts" * multipart}"'
         if is_unchanged(request.headers, tag):
             return Response(status_code=304, headers=_caching(tag))
         lease = self.pool.lease(instance)
@@ -426,7 +426,7 @@ def _coded(frames: Frames, number: int, choice: Choice) -> bytes:
 
 
 def _caching(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": _CACHING}
+    return {"ETag": tag, "Cache-Control": _CACHING, "Vary": "Accept"}
 
 
 def _without_path(error: Exception) -> str:
