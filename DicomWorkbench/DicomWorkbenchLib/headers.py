@@ -7,6 +7,7 @@ deflated data sets and files without preamble; where it meets something it does 
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import threading
 import warnings
@@ -118,20 +119,16 @@ def read_dataset(path: Path, *, pixels: bool = True, tags: Sequence[str] | None 
     FileError : the file cannot be opened or is not DICOM; the message names it.
     """
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
     wanted = None if tags is None else list(tags)
     try:
-        with quiet_pydicom():
-            return pydicom.dcmread(
-                path, stop_before_pixels=not pixels, specific_tags=wanted, force=_lacks_preamble(path)
-            )
+        with quiet_pydicom(f"{path} is a broken DICOM file"):
+            force = _lacks_preamble(path)
+            return pydicom.dcmread(path, stop_before_pixels=not pixels, specific_tags=wanted, force=force)
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (InvalidDicomError, NotDicom) as error:
+    except NotDicom as error:
         raise FileError(f"{path} is not a DICOM file") from error
-    except BROKEN as error:
-        raise FileError(f"{path} is a broken DICOM file: {error}") from error
 
 
 def inflated(path: Path, count: int) -> bytes:
@@ -151,28 +148,41 @@ def inflated(path: Path, count: int) -> bytes:
 
 
 @contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings about odd files away from the user; our own problems name the file instead."""
-    # The warning filters belong to the whole process, so only one thread at a time may change them.
+def quiet_pydicom(problem: str = "") -> Iterator[None]:
+    """Use pydicom on files nobody vouches for: without its warnings, and with its many errors turned into one.
+
+    Parameters
+    ----------
+    problem : what to say if pydicom cannot make sense of the bytes; empty lets its errors through.
+
+    Raises
+    ------
+    FileError : with ``problem``; what pydicom says stays the cause only, as it may quote the bytes of a patient's name.
+    """
+    # Warning filters and loggers belong to the whole process, so only one thread at a time may change them.
+    logger = logging.getLogger("pydicom")
     with _PYDICOM, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        level = logger.level
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        except _pydicom_errors() as error:
+            if problem:
+                raise FileError(problem) from error
+            raise
+        finally:
+            logger.setLevel(level)
 
 
-# What pydicom lets through when bytes make no sense to it.
-BROKEN = (
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    struct.error,
-    EOFError,
-    RecursionError,
-    OverflowError,
-    MemoryError,
-)
+def _pydicom_errors() -> tuple[type[Exception], ...]:
+    """Name what pydicom lets through when bytes make no sense to it."""
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (
+        *(BytesLengthException, InvalidDicomError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+        *(NotImplementedError, struct.error, EOFError, RecursionError, OverflowError, MemoryError, zlib.error),
+    )
 
 
 def _lacks_preamble(path: Path) -> bool:
@@ -190,19 +200,14 @@ def _lacks_preamble(path: Path) -> bool:
 def _parse_with_pydicom(file: io.FileIO, unusual: Unusual) -> ParsedHeader:
     """Ask pydicom about a header that our parser does not understand."""
     import pydicom
-    from pydicom.errors import InvalidDicomError
 
+    problem = f"{file.name!s} is a broken DICOM file: {unusual}"
     if unusual.deflated:  # pydicom would inflate all of it, however large that is
-        raise FileError(f"{file.name!s} is a broken DICOM file: {unusual}") from unusual
+        raise FileError(problem) from unusual
     file.seek(0)
-    try:
-        with quiet_pydicom():
-            dataset = pydicom.dcmread(io.BufferedReader(_Unclosable(file)), stop_before_pixels=True, force=False)
-            return _from_dataset(dataset)
-    except InvalidDicomError as error:
-        raise NotDicom(f"{file.name!s} is not a DICOM file") from error
-    except BROKEN as error:
-        raise FileError(f"{file.name!s} is a broken DICOM file: {unusual}") from error
+    with quiet_pydicom(problem):
+        dataset = pydicom.dcmread(io.BufferedReader(_Unclosable(file)), stop_before_pixels=True)
+        return _from_dataset(dataset)
 
 
 class _Unclosable(io.RawIOBase):
@@ -251,9 +256,9 @@ def _to_bytes(tag: int, value: Any) -> bytes:
 def _decode_text(raw: bytes, character_set: str) -> str:
     from pydicom.charset import convert_encodings, decode_bytes
 
-    with quiet_pydicom():
-        try:
+    try:
+        with quiet_pydicom():
             encodings = convert_encodings(character_set.split("\\") if character_set else None)
             return decode_bytes(raw, encodings, {ord(sign) for sign in "\n\r\t\f"})
-        except (LookupError, ValueError):
-            return raw.decode("utf-8", "replace")
+    except (LookupError, ValueError):
+        return raw.decode("utf-8", "replace")

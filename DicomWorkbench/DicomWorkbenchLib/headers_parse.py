@@ -208,7 +208,7 @@ def _parse_meta(head: bytes, position: int, header: ParsedHeader) -> int:
             break
         position += 8
         if vr in _LONG_VRS:
-            (length,) = struct.unpack_from("<I", head, position)
+            length = int.from_bytes(head[position : position + 4], "little")
             position += 4
         elif vr not in _SHORT_VRS:
             raise Unusual(f"file meta element (0002,{element:04x}) has no value representation")

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from DicomWorkbenchLib.errors import FileError
 from DicomWorkbenchLib.geometry import Point3, slice_normal
-from DicomWorkbenchLib.headers import BROKEN, quiet_pydicom, read_dataset
+from DicomWorkbenchLib.headers import quiet_pydicom, read_dataset
 from DicomWorkbenchLib.series_model import Instance, Orientation, Plane, orientation_of, point_of, spacing_pair
 
 if TYPE_CHECKING:
@@ -55,13 +54,10 @@ def enhanced_planes(instance: Instance) -> tuple[Plane, ...]:
     FileError : the file cannot be read, or its functional groups are broken.
     """
     dataset = read_dataset(instance.path, pixels=False, tags=FUNCTIONAL_GROUPS)
-    try:
-        with quiet_pydicom():
-            shared = first_item(dataset, "SharedFunctionalGroupsSequence")
-            frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
-            return tuple(_plane(instance, number, frame, shared) for number, frame in enumerate(frames))
-    except BROKEN as error:
-        raise FileError(f"{instance.path} has broken functional groups: {error}") from error
+    with quiet_pydicom(f"{instance.path} has broken functional groups"):
+        shared = first_item(dataset, "SharedFunctionalGroupsSequence")
+        frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
+        return tuple(_plane(instance, number, frame, shared) for number, frame in enumerate(frames))
 
 
 def nm_planes(instance: Instance) -> tuple[Plane, ...]:
@@ -79,11 +75,8 @@ def nm_planes(instance: Instance) -> tuple[Plane, ...]:
         "PixelSpacing",
     )
     dataset = read_dataset(instance.path, pixels=False, tags=names)
-    try:
-        with quiet_pydicom():
-            return _nm_planes(instance, dataset)
-    except BROKEN as error:
-        raise FileError(f"{instance.path} has a broken description of its slices: {error}") from error
+    with quiet_pydicom(f"{instance.path} has a broken description of its slices"):
+        return _nm_planes(instance, dataset)
 
 
 def _nm_planes(instance: Instance, dataset: Dataset) -> tuple[Plane, ...]:

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DicomWorkbenchLib.errors import FileError
-from DicomWorkbenchLib.headers import BROKEN, quiet_pydicom, read_dataset
+from DicomWorkbenchLib.headers import quiet_pydicom, read_dataset
 from DicomWorkbenchLib.series_model import LinkedObject, Problem, ProblemKind, Series
 
 if TYPE_CHECKING:
@@ -49,11 +48,8 @@ def read_linked(path: Path, origin: str) -> LinkedObject:
     FileError : the file cannot be read; the message names it.
     """
     dataset = read_dataset(path, pixels=False)
-    try:
-        with quiet_pydicom():
-            return _linked_object(dataset, path, origin)
-    except BROKEN as error:
-        raise FileError(f"{path} is a broken DICOM file: {error}") from error
+    with quiet_pydicom(f"{path} is a broken DICOM file"):
+        return _linked_object(dataset, path, origin)
 
 
 def _linked_object(dataset: Dataset, path: Path, origin: str) -> LinkedObject:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from DicomWorkbenchLib.errors import FileError
-from DicomWorkbenchLib.headers import BROKEN, Header, quiet_pydicom, read_dataset
+from DicomWorkbenchLib.headers import Header, quiet_pydicom, read_dataset
 from DicomWorkbenchLib.headers_parse import Tag
 from DicomWorkbenchLib.pixels_format import PixelFormat
 from DicomWorkbenchLib.pixels_native import PixelArray
@@ -100,11 +99,8 @@ def rescale_of_header(header: Header, instance: Instance) -> Rescale:
 
 def _rescale_by_table(instance: Instance) -> Rescale:
     dataset = read_dataset(instance.path, pixels=False, tags=["ModalityLUTSequence", "PixelRepresentation"])
-    try:
-        with quiet_pydicom():
-            return _table(dataset)
-    except BROKEN as error:
-        raise FileError(f"{instance.origin} has a broken modality lookup table: {error}") from error
+    with quiet_pydicom(f"{instance.origin} has a broken modality lookup table"):
+        return _table(dataset)
 
 
 def _table(dataset: Dataset) -> Rescale:
@@ -131,15 +127,12 @@ def rescales_of_frames(instance: Instance) -> tuple[list[Rescale], str]:
     FileError : the functional groups are broken.
     """
     dataset = read_dataset(instance.path, pixels=False, tags=FUNCTIONAL_GROUPS)
-    try:
-        with quiet_pydicom():
-            shared = first_item(dataset, "SharedFunctionalGroupsSequence")
-            frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
-            items = [group_item("PixelValueTransformationSequence", frame, shared) for frame in frames]
-            kind = str(items[0].get("RescaleType") or "") if items and items[0] is not None else ""
-            return [_of_item(item) for item in items], UNITS.get(kind, kind)
-    except BROKEN as error:
-        raise FileError(f"{instance.origin} has broken functional groups: {error}") from error
+    with quiet_pydicom(f"{instance.origin} has broken functional groups"):
+        shared = first_item(dataset, "SharedFunctionalGroupsSequence")
+        frames = dataset.get("PerFrameFunctionalGroupsSequence") or ()
+        items = [group_item("PixelValueTransformationSequence", frame, shared) for frame in frames]
+        kind = str(items[0].get("RescaleType") or "") if items and items[0] is not None else ""
+        return [_of_item(item) for item in items], UNITS.get(kind, kind)
 
 
 def _of_item(item: Dataset | None) -> Rescale:
