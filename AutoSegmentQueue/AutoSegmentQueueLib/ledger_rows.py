@@ -1,0 +1,144 @@
+"""What goes into the ledger and what comes out of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+from typing import Any
+
+from AutoSegmentQueueLib.states import State
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job of a chain: what kind, with which settings."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as it is asked for.
+
+    Attributes
+    ----------
+    name : base name of its results, fit for every file system.
+    kind, engine, options : what is done.
+    source, signature, owned : the file or folder as it was found, and whether it lies in our input folder.
+    chain : what is done with the results afterwards.
+    """
+
+    name: str
+    kind: str = "segment"
+    engine: str = "threshold"
+    options: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    signature: str = ""
+    owned: bool = False
+    priority: int = 0
+    user: str = ""
+    chain: tuple[Step, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """The device it runs on."""
+        return str(self.options.get("device", "cpu"))
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a complete input holds: SHA-256 of its content, its size, and its voxels if they are known."""
+
+    sha256: str
+    bytes: int
+    voxels: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of the ledger; see `ledger_schema` for each column."""
+
+    seq: int
+    id: str
+    key: str | None
+    link_of: str | None
+    parent: str | None
+    name: str
+    kind: str
+    engine: str
+    options: dict[str, Any]
+    chain: tuple[Step, ...]
+    user: str
+    device: str
+    priority: int
+    state: State
+    attempts: int
+    crashes: int
+    losses: int
+    ladder: int
+    fence: int
+    lease_owner: str | None
+    lease_start: float | None
+    lease_until: float | None
+    not_before: float
+    cancel_requested: bool
+    progress: float
+    stage: str
+    error: str | None
+    error_class: str | None
+    source: str
+    signature: str
+    owned: bool
+    inputs: tuple[str, ...]
+    sha256: str | None
+    bytes: int
+    voxels: int
+    disposal: str
+    reserved: str | None
+    output: str | None
+    created: float
+    queued: float | None
+    started: float | None
+    ended: float | None
+    changed: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the history; its number only grows, so a reader can ask for what came after."""
+
+    event: int
+    at: float
+    job: str
+    state: State
+    previous: State | None
+    attempt: int
+    fence: int
+    note: str
+
+
+def job_of(row: sqlite3.Row) -> Job:
+    """Read a row of the table ``jobs``."""
+    values = dict(row)
+    values["state"] = State(values["state"])
+    values["options"] = json.loads(values["options"])
+    values["chain"] = tuple(Step(**step) for step in json.loads(values["chain"]))
+    values["inputs"] = tuple(json.loads(values["inputs"]))
+    values["owned"] = bool(values["owned"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    return Job(**values)
+
+
+def event_of(row: sqlite3.Row) -> Event:
+    """Read a row of the table ``history``."""
+    previous = State(row["previous"]) if row["previous"] else None
+    return Event(
+        row["event"], row["at"], row["job"], State(row["state"]), previous, row["attempt"], row["fence"], row["note"]
+    )
+
+
+def chain_json(chain: tuple[Step, ...]) -> str:
+    """Write the steps of a chain."""
+    return json.dumps([{"kind": step.kind, "options": step.options} for step in chain])
