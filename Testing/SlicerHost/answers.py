@@ -95,4 +95,4 @@ def replace_dialogs() -> None:
         setattr(QtWidgets.QInputDialog, name, staticmethod(_input_dialog(name)))
     for name in ("exec", "exec_"):
         setattr(QtWidgets.QMessageBox, name, _exec_message_box)
-    QtGui.QDesktopServices.openUrl = staticmethod(_open_url)  # type: ignore[method-assign]
+    QtGui.QDesktopServices.openUrl = staticmethod(_open_url)

@@ -16,8 +16,8 @@ from SlicerHost.qt_facade import Facade, make_qt
 
 _CTK_PARTS = ("ctk_buttons", "ctk_numbers", "ctk_choices", "ctk_texts")
 _SLICER_PARTS = (
-    *("qmrml_base", "qmrml_nodes", "qmrml_tables", "qmrml_plots", "qmrml_markups", "qmrml_numbers"),
-    *("scripted_modules", "layout"),
+    *("qmrml_base", "qmrml_nodes", "qmrml_segments", "qmrml_tables", "qmrml_plots", "qmrml_numbers"),
+    *("qmrml_markups", "qmrml_point_lists", "scripted_modules", "layout"),
 )
 
 
@@ -121,9 +121,9 @@ def _publish(slicer: Any, name: str, module: types.ModuleType) -> None:
 
 def _i18n() -> types.ModuleType:
     module = types.ModuleType("slicer.i18n")
-    module.tr = lambda text: text  # type: ignore[attr-defined]
-    module.translate = lambda context, text: text  # type: ignore[attr-defined]
-    module.getContext = lambda sourceFile: ""  # type: ignore[attr-defined]
+    module.tr = lambda text: text
+    module.translate = lambda context, text: text
+    module.getContext = lambda sourceFile: ""
     return module
 
 

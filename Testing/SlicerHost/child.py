@@ -60,6 +60,7 @@ class HostPlugin:
         panel.slicer.mrmlScene.Clear(0)
         panel.process_events()
         yield panel
+        panel.testing(True)
         panel.close()
         problems = panel.problems()
         panel.forget_problems()

@@ -183,5 +183,5 @@ def make_dicomlib() -> dict[str, types.ModuleType]:
     package, utils = types.ModuleType("DICOMLib"), types.ModuleType("DICOMLib.DICOMUtils")
     for function in (importDicom, loadSeriesByUID, seriesUIDsForFiles):
         setattr(utils, function.__name__, function)
-    package.DICOMUtils = utils  # type: ignore[attr-defined]
+    package.DICOMUtils = utils
     return {"DICOMLib": package, "DICOMLib.DICOMUtils": utils}

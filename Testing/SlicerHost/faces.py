@@ -47,7 +47,7 @@ def stands_for(name: str) -> Any:
     def mark(cls: type) -> type:
         if entry_named(name) is None:
             raise ValueError(f"{name} is not in the API table")
-        cls._stands_for = name  # type: ignore[attr-defined]
+        cls._stands_for = name
         return cls
 
     return mark
@@ -94,6 +94,6 @@ def _declared(cls: type) -> set[str]:
 
 def _qt_properties(cls: type) -> dict[str, tuple[str, bool]]:
     """Return what Qt's meta-object says: for classes the table does not have, or has without their properties."""
-    meta: QtCore.QMetaObject = cls.staticMetaObject  # type: ignore[attr-defined]
+    meta: QtCore.QMetaObject = cls.staticMetaObject
     found = (meta.property(index) for index in range(meta.propertyCount()))
     return {prop.name(): (str(prop.typeName()), prop.isWritable()) for prop in found}

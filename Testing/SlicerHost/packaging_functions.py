@@ -74,7 +74,7 @@ def pip_install(
     completedCallback: Callable[[int], None] | None = None,
 ) -> list[str] | None:
     """Note what would be installed."""
-    requests.append(("pip_install", [str(item) for item in _as_list(requirements)]))  # type: ignore[arg-type]
+    requests.append(("pip_install", [str(item) for item in _as_list(requirements)]))
     return None
 
 
@@ -85,7 +85,7 @@ def pip_uninstall(
     completedCallback: Callable[[int], None] | None = None,
 ) -> None:
     """Note what would be removed."""
-    requests.append(("pip_uninstall", [str(item) for item in _as_list(requirements)]))  # type: ignore[arg-type]
+    requests.append(("pip_uninstall", [str(item) for item in _as_list(requirements)]))
 
 
 def isPipInstallInProgress() -> bool:

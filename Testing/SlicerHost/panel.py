@@ -90,6 +90,10 @@ class Panel:
             loop.exec()
         return value
 
+    def testing(self, on: bool) -> None:
+        """Say what ``slicer.app.testingEnabled()`` answers; True at first. Off, tryWithErrorDisplay shows its message."""
+        self.slicer.app._testing = on
+
     def close_scene(self) -> None:
         """Close the scene as File > Close Scene does."""
         self.slicer.mrmlScene.Clear(0)
@@ -192,6 +196,8 @@ def open_module(module: str | Path, *, main_window: bool = False, dark: bool = F
     sys.excepthook = _record_uncaught
     path = Path(module) if str(module).endswith(".py") else checkout() / module / f"{module}.py"
     instance = load_module(slicer, path.resolve())
+    slicer.app.startupCompleted.emit()
+    slicer.app.disconnect("startupCompleted()")  # what is loaded later in this process has its own start
     outer = instance.parent.createNewWidgetRepresentation()
     instance.parent._widget = outer
     panel = Panel(instance, outer, slicer)
@@ -204,7 +210,7 @@ def open_module(module: str | Path, *, main_window: bool = False, dark: bool = F
 
 
 def load_module(slicer: Any, path: Path) -> Any:
-    """Import a module file and register its module, as Slicer does at its start; return the module object."""
+    """Import a module file, and those it depends on, and register its module; return the module object."""
     name = path.stem
     if hasattr(slicer.modules, f"{name}Instance"):
         return getattr(slicer.modules, f"{name}Instance")
@@ -220,5 +226,6 @@ def load_module(slicer: Any, path: Path) -> Any:
     setattr(slicer.modules, name.lower(), entry)
     instance = getattr(source, name)(entry)
     setattr(slicer.modules, f"{name}Instance", instance)
-    slicer.app.startupCompleted.emit()
+    for dependency in entry.dependencies:
+        load_module(slicer, path.parents[1] / dependency / f"{dependency}.py")
     return instance

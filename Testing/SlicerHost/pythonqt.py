@@ -46,7 +46,7 @@ _INTEGERS = frozenset({"int", "uint", "short", "ushort", "qlonglong", "qulonglon
 
 def lay_over_pyside() -> None:
     """Make every PySide6 object of this process behave as PythonQt's wrappers do."""
-    QtCore.QObject.__getattribute__ = read_attribute  # type: ignore[method-assign,assignment]
+    QtCore.QObject.__getattribute__ = read_attribute
     for module in (QtCore, QtGui, QtWidgets):
         for name in dir(module):
             cls = getattr(module, name)
@@ -56,9 +56,9 @@ def lay_over_pyside() -> None:
 
 def _replace_assignment(cls: type) -> None:
     if issubclass(cls, QtCore.QObject):
-        cls.__setattr__ = write_attribute  # type: ignore[method-assign,assignment]
+        cls.__setattr__ = write_attribute
     elif entry_of_class_name(cls.__name__) is not None:
-        cls.__setattr__ = _refuse_new_attribute  # type: ignore[method-assign,assignment]
+        cls.__setattr__ = _refuse_new_attribute
 
 
 def _refuse_new_attribute(self: Any, name: str, value: Any) -> None:

@@ -36,5 +36,5 @@ def make_qt() -> types.ModuleType:
         found = next((getattr(part, name) for part in (QtCore, QtGui, QtWidgets) if hasattr(part, name)), None)
         if found is not None:
             setattr(module, name, found)
-    module.Signal = QtCore.Signal  # type: ignore[attr-defined]
+    module.Signal = QtCore.Signal
     return module

@@ -17,7 +17,7 @@ class SampleDataSource:
 def _sources() -> dict[str, list[SampleDataSource]]:
     if not hasattr(slicer.modules, "sampleDataSources"):
         slicer.modules.sampleDataSources = {}
-    return slicer.modules.sampleDataSources  # type: ignore[no-any-return]
+    return slicer.modules.sampleDataSources
 
 
 class SampleDataLogic:

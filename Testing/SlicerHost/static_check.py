@@ -248,5 +248,5 @@ def _fields_of_classes(tree: ast.Module, decorator: str) -> dict[str, dict[str, 
             fields = [
                 item for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
             ]
-            found[node.name] = {field.target.id: ast.unparse(field.annotation) for field in fields}  # type: ignore[union-attr]
+            found[node.name] = {field.target.id: ast.unparse(field.annotation) for field in fields}
     return found

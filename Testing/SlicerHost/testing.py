@@ -45,7 +45,7 @@ def panel_test(
     kind = f"{module}|{int(main_window)}"
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        function._panel_kind = kind  # type: ignore[attr-defined]
+        function._panel_kind = kind
         if CHILD in os.environ:
             return function
         return _seen_from_parent(function, kind, timeout_s)
@@ -67,10 +67,10 @@ def _seen_from_parent(function: Callable[..., None], kind: str, timeout_s: float
 
     others = [p for p in inspect.signature(function).parameters.values() if p.name not in _GIVEN_BY_CHILD]
     request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    test.__signature__ = inspect.Signature([request, *(p for p in others if p.name != "request")])  # type: ignore[attr-defined]
+    test.__signature__ = inspect.Signature([request, *(p for p in others if p.name != "request")])
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
-    test._panel_kind, test._panel_timeout_s = kind, timeout_s  # type: ignore[attr-defined]
-    test.pytestmark = list(getattr(function, "pytestmark", []))  # type: ignore[attr-defined]
+    test._panel_kind, test._panel_timeout_s = kind, timeout_s
+    test.pytestmark = list(getattr(function, "pytestmark", []))
     return test
 
 
@@ -83,7 +83,7 @@ def _outcomes_of(request: pytest.FixtureRequest, kind: str) -> Outcomes:
             for item in request.session.items
             if item.path == path and getattr(getattr(item, "function", None), "_panel_kind", None) == kind
         ]
-        timeout = 30.0 + sum(item.function._panel_timeout_s for item in chosen)  # type: ignore[attr-defined]
+        timeout = 30.0 + sum(item.function._panel_timeout_s for item in chosen)
         names = [item.nodeid.partition("::")[2] for item in chosen]
         _outcomes[path, kind] = _run_child(path, names, kind, timeout)
     return _outcomes[path, kind]

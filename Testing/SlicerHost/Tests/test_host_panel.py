@@ -118,6 +118,11 @@ def test_an_error_inside_a_slot_is_a_problem_of_the_test(panel: Any) -> None:
     panel.widget._parameterNode.factor = 0.0
     panel.click(panel.ui.applyButton)
     assert panel.problems() == ["ValueError: the factor is zero"]
+    assert panel.user.shown("error") == []  # Slicer shows nothing in testing mode
+    panel.forgive("the factor is zero")
+    panel.testing(False)
+    panel.click(panel.ui.applyButton)
+    assert panel.user.shown("error") == ["Failed to scale.\n\nthe factor is zero"]
     panel.forgive("the factor is zero")
 
 
