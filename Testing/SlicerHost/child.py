@@ -57,8 +57,9 @@ class HostPlugin:
         user.forget()
         packaging_functions.requests.clear()
         panel = open_module(module, main_window=main_window == "1")
-        panel.slicer.mrmlScene.Clear(0)
-        panel.process_events()
+        panel.slicer.app.userSettings().clear()
+        panel.slicer.dicomDatabase._forget()
+        panel.close_scene()
         yield panel
         panel.testing(True)
         panel.close()

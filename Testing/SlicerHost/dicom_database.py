@@ -122,6 +122,10 @@ class DicomDatabase(QtCore.QObject):
         self.databaseChanged.emit()
         return True
 
+    def _forget(self) -> None:
+        """Forget everything, for the next test."""
+        self._headers.clear()
+
     isOpen = QtCore.Property(bool, lambda _self: True)
     isInMemory = QtCore.Property(bool, lambda _self: True)
     databaseDirectory = QtCore.Property(str, lambda _self: slicer.app.temporaryPath)

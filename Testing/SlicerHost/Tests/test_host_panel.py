@@ -164,6 +164,9 @@ def test_with_a_main_window_slices_move_and_show_the_volume(panel: Any) -> None:
     assert red.mrmlSliceNode().GetSliceOffset() == 5.0
     red.resize(200, 220)
     assert not red.grab().toImage().isNull()
+    panel.close_scene()
+    red.sliceController().setSliceOffsetValue(2.0)
+    assert red.mrmlSliceNode().GetSliceOffset() == 2.0
     slicer.util.selectModule("Data")
     assert ("module", "Data") in panel.user.messages
 
