@@ -31,6 +31,7 @@ class PanelJob:
     on_progress : called with (done, total, message).
     on_done : called with the report as a dictionary.
     on_failed : called with a sentence for the user; empty after a cancel.
+    on_message : called with every other JSON object the job writes, such as one finished item of a batch.
     """
 
     def __init__(
@@ -39,11 +40,13 @@ class PanelJob:
         on_progress: Progress,
         on_done: Callable[[dict[str, Any]], None],
         on_failed: Callable[[str], None],
+        on_message: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self._launch = launch
         self._on_progress = on_progress
         self._on_done = on_done
         self._on_failed = on_failed
+        self._on_message = on_message
         self._child: subprocess.Popen[str] | None = None
         self._report: dict[str, Any] | None = None
         self._said: deque[str] = deque(maxlen=_LAST_LINES)
@@ -88,6 +91,8 @@ class PanelJob:
             self._on_progress(int(message["done"]), int(message["total"]), str(message["stage"]))
         elif isinstance(message, dict) and "report" in message:
             self._report = message["report"]
+        elif isinstance(message, dict) and self._on_message is not None:
+            self._on_message(message)
         elif text:
             self._said.append(text.removeprefix("error: "))
 
