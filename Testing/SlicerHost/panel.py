@@ -226,6 +226,8 @@ def load_module(slicer: Any, path: Path) -> Any:
     setattr(slicer.modules, name.lower(), entry)
     instance = getattr(source, name)(entry)
     setattr(slicer.modules, f"{name}Instance", instance)
-    for dependency in entry.dependencies:
-        load_module(slicer, path.parents[1] / dependency / f"{dependency}.py")
+    for dependency in entry.dependencies:  # those that are not of this checkout are Slicer's own
+        file = path.parents[1] / dependency / f"{dependency}.py"
+        if file.is_file():
+            load_module(slicer, file)
     return instance

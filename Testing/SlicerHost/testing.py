@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ import pytest
 
 CHILD = "SLICER_HOST_CHILD"  # environment variable: the module of this child process
 ROOT = Path(__file__).parents[2]
+_NEEDS = pytest.mark.needs("module:PySide6", "module:slicer")
 _GIVEN_BY_CHILD = frozenset({"panel"})
 Outcomes = dict[str, dict[str, str]]
 _outcomes: dict[tuple[Path, str], Outcomes] = {}
@@ -70,7 +72,7 @@ def _seen_from_parent(function: Callable[..., None], kind: str, timeout_s: float
     test.__signature__ = inspect.Signature([request, *(p for p in others if p.name != "request")])
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
     test._panel_kind, test._panel_timeout_s = kind, timeout_s
-    test.pytestmark = list(getattr(function, "pytestmark", []))
+    test.pytestmark = [*getattr(function, "pytestmark", []), _NEEDS.mark]
     return test
 
 
@@ -125,14 +127,23 @@ def _finish(command: list[str], environment: dict[str, str], timeout: float) -> 
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        start_new_session=True,  # so that it can be ended with what it has started itself
     )
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _end(process)
         output, _ = process.communicate()
         output += f"\nended after {timeout:g} s"
     return f"{output[-6000:]}\nexit code {process.returncode}"
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process, on POSIX with its whole group."""
+    if os.name == "posix":
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def run_panel(module: str | Path, *options: str, timeout_s: float = 60.0) -> str:
