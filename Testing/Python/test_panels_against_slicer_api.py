@@ -84,6 +84,7 @@ def found(
         "slicer.packaging.pip_ensure(['pandas'], requester='me')",
         "node = slicer.vtkMRMLScalarVolumeNode()",
         "self.ui.slider.value = 3",
+        "self.ui.added = qt.QLabel(); self.ui.added.text = 'a'",
     ],
 )
 def test_what_slicer_has_is_accepted(tmp_path: Path, line: str) -> None:
@@ -103,6 +104,7 @@ def test_what_slicer_has_is_accepted(tmp_path: Path, line: str) -> None:
         ("self.ui.applyButton.setText.connect(self.apply)", "setText is not a signal"),
         ("anything.connect('noSuchSignal(int)', self.apply)", "no class of Slicer has a signal"),
         ("self.ui.slider.tickPosition = 1", "give it an enumerator"),
+        ("self.ui.added = qt.QLabel(); self.ui.added.txt = 'a'", "QLabel has no property txt"),
         ("self.timer.active = True", "cannot be written"),
         ("qt.QThread()", "qt.QThread does not exist in Slicer"),
         ("qt.Qt.Orientation.Horizontal", "qt.Qt.Orientation does not exist in Slicer"),

@@ -121,7 +121,8 @@ class _Checker(ast.NodeVisitor):
             elif len(parts) == 3:
                 self._check_member(node, ".".join(parts[:2]), parts[2])
         elif name.startswith("self.ui.") and len(parts) == 3:
-            if not any(parts[2] in form.names for form in self.forms):
+            in_code = parts[2] in self.types.made_in_code
+            if not in_code and not any(parts[2] in form.names for form in self.forms):
                 self._complain(node, f"there is no {parts[2]} in {self._form_names()}")
         elif parts[0] == "slicer" and len(parts) == 2:
             self._check_part_of_slicer(node, parts[1])

@@ -62,11 +62,12 @@ class Types:
         self.forms = list(forms)
         self.of_attributes: dict[str, api.Entry] = {}  # self.<name>
         self.of_names: dict[str, api.Entry] = {}  # locals of the function at hand
+        self.made_in_code: dict[str, api.Entry | None] = {}  # self.ui.<name> = ...
 
     def ui_entry(self, name: str) -> api.Entry | None:
         """Return what ``self.ui.<name>`` is."""
         found = (form.widgets[name].entry for form in self.forms if name in form.widgets)
-        return next(found, None)
+        return next(found, self.made_in_code.get(name))
 
     def learn(self, statement: ast.AST) -> None:
         """Remember ``x = <known>`` and ``self.x = <known>``; forget a name that gets something else."""
@@ -77,6 +78,8 @@ class Types:
         for target in targets:
             if isinstance(target, ast.Name):
                 self._remember(self.of_names, target.id, entry)
+            elif isinstance(target, ast.Attribute) and dotted(target.value) == "self.ui":
+                self.made_in_code[target.attr] = entry
             elif isinstance(target, ast.Attribute) and dotted(target.value) == "self" and entry is not None:
                 self.of_attributes[target.attr] = entry
 
