@@ -9,10 +9,11 @@ from SlicerHost.static_check import problems_of
 
 ROOT = Path(__file__).parents[2]
 MODULE_FILES = sorted(path for path in ROOT.glob("*/*.py") if path.stem == path.parent.name)
+TEMPLATE = ROOT / "Testing" / "SlicerHost" / "Tests" / "TemplatePanel" / "TemplatePanel.py"
 MRML_FILES = sorted(ROOT.glob("*/*Lib/mrml.py")) + sorted(ROOT.glob("*/*Lib/mrml/*.py"))
 
 
-@pytest.mark.parametrize("path", MODULE_FILES + MRML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*MODULE_FILES, *MRML_FILES, TEMPLATE], ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_source_uses_only_what_slicer_has(path: Path) -> None:
     problems = problems_of(path)
     assert not problems, "\n" + "\n".join(problems)
