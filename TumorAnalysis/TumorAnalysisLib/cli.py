@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 from DicomWorkbenchLib.cli import job_options, run_job
 from DicomWorkbenchLib.progress import CancelToken, Progress
-from DicomWorkbenchLib.settings import to_json
 
 from TumorAnalysisLib.components import Connectivity
 from TumorAnalysisLib.report import TumorReport
@@ -85,20 +82,15 @@ def command(
         pictures=not no_pictures,
         volumes=volumes,
         list_only=list_only,
+        announce=progress_style == "json",
     )
 
     def job(progress: Progress, cancel: CancelToken) -> TumorReport:
         from TumorAnalysisLib.job import run
 
-        # A panel that reads our progress fills its table while the patients come in.
-        shown = _echo_patient if progress_style == "json" else None
-        return run(settings, progress=progress, cancel=cancel, on_patient=shown)
+        return run(settings, progress=progress, cancel=cancel)
 
     run_job(job, as_json=as_json, progress_style=progress_style, summary=_summary)
-
-
-def _echo_patient(entry: dict[str, Any]) -> None:
-    click.echo(json.dumps({"patient": to_json(entry)}))
 
 
 def _summary(report: TumorReport) -> str:

@@ -75,7 +75,7 @@ def _heights(points: FloatArray, own: cKDTree | None, other: cKDTree | None, tip
     inwards = own.query(points)[0]
     if other is None:
         # Nothing follows: a cap, taken for a paraboloid over the contour.
-        from_axis = 1 - inwards / inwards.max()
+        from_axis = 1 - inwards / np.max(inwards)
         return np.asarray(tip * (1 - from_axis**2))
     return np.asarray(inwards / (inwards + other.query(points)[0]))
 

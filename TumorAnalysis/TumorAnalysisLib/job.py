@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,17 +50,8 @@ STEPS = 100  # progress units per patient
 BROKEN_DATA = (OSError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, EOFError)
 
 
-def run(
-    settings: TumorSettings,
-    progress: Progress = no_progress,
-    cancel: CancelToken = NEVER,
-    on_patient: Callable[[dict[str, Any]], None] | None = None,
-) -> TumorReport:
+def run(settings: TumorSettings, progress: Progress = no_progress, cancel: CancelToken = NEVER) -> TumorReport:
     """Analyse a data set and write the results.
-
-    Parameters
-    ----------
-    on_patient : called with the report entry of each patient as soon as it is known, read or not.
 
     Raises
     ------
@@ -68,7 +61,7 @@ def run(
     """
     began = time.monotonic()
     with Dataset(settings.dataset, progress=progress, cancel=cancel) as dataset, StagedFolder(settings.output) as stage:
-        cohort = Cohort(settings, on_patient)
+        cohort = Cohort(settings)
         pictures: list[PatientPictures] = []
         for result in cohort.results(dataset, progress, cancel):
             folder = stage / "patients" / safe_name(result.data.id)
@@ -140,7 +133,6 @@ class Cohort:
     """Collects the rows of a cohort while its patients pass by."""
 
     settings: TumorSettings
-    on_patient: Callable[[dict[str, Any]], None] | None = None
     rows: CohortRows = field(default_factory=CohortRows)
     warnings: list[str] = field(default_factory=list)
     inputs: list[InputFile] = field(default_factory=list)
@@ -256,8 +248,9 @@ class Cohort:
 
     def _enter(self, entry: dict[str, Any]) -> None:
         self._entries.append(entry)
-        if self.on_patient is not None:
-            self.on_patient(entry)
+        if self.settings.announce:
+            sys.stdout.write(json.dumps({"patient": to_json(entry)}) + "\n")
+            sys.stdout.flush()
 
 
 def inputs_of(origin: Path, cancel: CancelToken) -> list[InputFile]:

@@ -72,6 +72,7 @@ class TumorSettings:
     pictures : make the 3D picture and the lesion montage of each patient.
     volumes : also write the CT of each patient as NRRD, for viewing.
     list_only : read the patients and their structures, measure nothing.
+    announce : write a JSON line ``{"patient": {...}}`` to stdout as soon as a patient is done, for a process that watches.
     """
 
     dataset: Path
@@ -87,6 +88,7 @@ class TumorSettings:
     pictures: bool = True
     volumes: bool = False
     list_only: bool = False
+    announce: bool = False
 
     def __post_init__(self) -> None:
         if not self.organ.strip():
@@ -120,7 +122,7 @@ class Wanted:
 
 
 def wanted(text: str) -> Wanted:
-    """Read a list of numbers, ranges and ids, such as ``1,3-5``.
+    r"""Read a list of numbers, ranges and ids, such as ``1,3-5``; a comma in an id is written ``\,``.
 
     Raises
     ------
@@ -128,7 +130,8 @@ def wanted(text: str) -> Wanted:
     """
     numbers: set[int] = set()
     ids: set[str] = set()
-    for part in (p.strip() for p in text.split(",") if p.strip()):
+    parts = (part.strip().replace("\\,", ",") for part in re.split(r"(?<!\\),", text))
+    for part in filter(None, parts):
         match = _RANGE.match(part)
         if not match:
             ids.add(part)

@@ -70,7 +70,9 @@ def test_diameters_of_shapes_that_are_no_ellipses_are_right_to_a_third_of_a_pixe
         for _ in range(20):
             turn, (cj, ci) = rng.uniform(0, 2 * np.pi), rng.random(2)
 
-            def blob(step: float, *, at: tuple[float, ...] = (turn, cj, ci), of: tuple[float, ...] = (lobes, depth)) -> Mask:
+            def blob(
+                step: float, *, at: tuple[float, ...] = (turn, cj, ci), of: tuple[float, ...] = (lobes, depth)
+            ) -> Mask:
                 axis = np.arange(-22, 22, step)
                 j, i = np.meshgrid(axis - at[1], axis - at[2], indexing="ij")
                 angle = np.arctan2(j, i) + at[0]
@@ -123,7 +125,11 @@ def test_feret_is_right_to_three_per_cent(axes: tuple[float, float, float]) -> N
 
 @pytest.mark.parametrize(
     ("diameter", "spacing"),
-    [*((d, s) for d in (10, 20, 40) for s in (CLINICAL, (1.0, 1.0, 1.0))), (20, (0.6, 0.6, 4.0)), (40, (0.6, 0.6, 4.0))],
+    [
+        *((d, s) for d in (10, 20, 40) for s in (CLINICAL, (1.0, 1.0, 1.0))),
+        (20, (0.6, 0.6, 4.0)),
+        (40, (0.6, 0.6, 4.0)),
+    ],
 )
 def test_a_sphere_has_sphericity_one(diameter: float, spacing: tuple[float, float, float]) -> None:
     rng = np.random.default_rng(7)

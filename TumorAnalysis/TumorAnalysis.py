@@ -1,0 +1,390 @@
+"""Panel of TumorAnalysis: data set or segmentation to lesions, measurements, views and a report."""
+
+# No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
+from pathlib import Path
+from typing import Annotated, Any
+
+import qt
+import slicer
+import vtk
+from DicomWorkbenchLib.panel_job import PanelJob
+from DicomWorkbenchLib.windowing import PRESETS
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from TumorAnalysisLib import mrml
+from TumorAnalysisLib.patient import Role
+from TumorAnalysisLib.session import Session, chosen_path, patient_cells, summary_text
+
+WINDOWS = ("liver", "abdomen", "soft tissue", "lung", "bone")
+CONNECTIVITIES = ((26, _("faces, edges, corners (26)")), (6, _("faces (6)")))
+
+
+def registerPlugin() -> None:
+    """Add the lesion measurements to Slicer's Segment Statistics, once all modules are there."""
+    from TumorAnalysisLib import statistics_plugin
+
+    statistics_plugin.register()
+
+
+class TumorAnalysis(ScriptedLoadableModule):
+    """What Slicer asks about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Tumor Analysis")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
+        parent.dependencies = ["DicomWorkbench"]
+        parent.contributors = ["DicomWorkbench contributors"]
+        parent.helpText = _(
+            "Measures the liver lesions of a data set of many patients, or of a segmentation, and writes a cohort report."
+        )
+        slicer.app.connect("startupCompleted()", registerPlugin)
+
+
+@parameterNodeWrapper
+class TumorAnalysisParameterNode:
+    """What the panel shows and the scene keeps."""
+
+    dataset: Path
+    output: Path
+    volume: vtkMRMLScalarVolumeNode
+    segmentation: vtkMRMLSegmentationNode
+    level: Annotated[float, WithinRange(-1000, 1000), Default(60)]
+    width: Annotated[float, WithinRange(1, 3000), Default(160)]
+    opacity: Annotated[float, WithinRange(0, 1), Default(0.5)]
+
+
+class TumorAnalysisLogic(ScriptedLoadableModuleLogic):
+    """Session and shown patient; the measuring is done by the job in a process of its own."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.session = Session()
+        self.shown: mrml.ShownPatient | None = None
+
+    def getParameterNode(self) -> TumorAnalysisParameterNode:
+        return TumorAnalysisParameterNode(super().getParameterNode())
+
+    def takeScene(self, volume: Any, segmentation: Any, organ: str, lesions: list[str]) -> None:
+        """Save CT and segmentation as a data set of one patient, with the roles the user chose."""
+        self.session.dataset = mrml.save_for_analysis(volume, segmentation, self.session.new_folder())
+        self.session.open_scene(organ, lesions, mrml.segment_names(segmentation))
+
+    def showPatient(self, results: Path, entry: Any) -> None:
+        """Replace the shown patient."""
+        if self.shown:
+            mrml.remove(self.shown)
+        self.shown = mrml.load_patient(self.session.folder_of(results, entry["id"]), entry)
+        mrml.show(self.shown)
+
+
+class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Connects the widgets of the .ui file with parameter node, job and nodes."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self._parameterNode = None
+        self._guiTag = None
+        self._whenDone = None
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/TumorAnalysis.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = TumorAnalysisLogic()
+        self.job = PanelJob(
+            slicer.util.launchConsoleProcess, self.onProgress, self.onDone, self.onFailed, self.onMessage
+        )
+        self.ui.windowCombo.addItems([*WINDOWS, _("custom")])
+        self.ui.roleCombo.addItems([role.value for role in Role])
+        for _number, text in CONNECTIVITIES:
+            self.ui.connectivityCombo.addItem(text)
+        self.ui.patientTable.horizontalHeader().setStretchLastSection(True)
+        self.connectWidgets()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def connectWidgets(self) -> None:
+        ui = self.ui
+        for button, slot in (
+            (ui.scanButton, self.onScan), (ui.analyseSceneButton, self.onAnalyseScene), (ui.showButton, self.onShow),
+            (ui.analysePatientButton, self.onAnalysePatient), (ui.analyseAllButton, self.onAnalyseAll), (ui.exportButton, self.onExport),
+            (ui.cancelButton, self.onCancel), (ui.burdenPlotButton, self.onPlotBurden), (ui.sizePlotButton, self.onPlotSizes),
+        ):  # fmt: skip
+            button.connect("clicked()", slot)
+        ui.patientTable.connect("itemSelectionChanged()", self.updateButtons)
+        ui.structureTable.connect("itemSelectionChanged()", self.onStructureSelected)
+        ui.structureTable.connect("itemChanged(QTableWidgetItem*)", self.onStructureChecked)
+        ui.lesionTable.connect("itemSelectionChanged()", self.onLesionSelected)
+        ui.windowCombo.connect("activated(int)", self.onWindowChosen)
+        ui.roleCombo.connect("activated(int)", self.onRoleChosen)
+        ui.sliceSlider.connect("valueChanged(double)", mrml.set_slice)
+        ui.lesionCombo.connect("checkedIndexesChanged()", self.updateButtons)
+
+    def cleanup(self) -> None:
+        self.job.cancel()
+        self.removeObservers()
+        self.logic.session.close()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, _caller: Any, _event: str) -> None:
+        self.logic.shown = None
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: TumorAnalysisParameterNode | None) -> None:
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObservers(self.onParameterChanged)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._guiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+            self.onParameterChanged()
+
+    # Buttons
+
+    def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
+        shown = self.logic.shown
+        if shown:
+            mrml.set_window(shown, self._parameterNode.level, self._parameterNode.width)
+            mrml.set_opacity(shown, self._parameterNode.opacity)
+        window = (self._parameterNode.level, self._parameterNode.width)
+        presets = [(PRESETS[name].level, PRESETS[name].width) for name in WINDOWS]
+        self.ui.windowCombo.currentIndex = presets.index(window) if window in presets else len(WINDOWS)
+        names = mrml.segment_names(self._parameterNode.segmentation) if self._parameterNode.segmentation else []
+        if names != [self.ui.organCombo.itemText(n) for n in range(self.ui.organCombo.count)]:
+            for combo in (self.ui.organCombo, self.ui.lesionCombo):
+                combo.clear()
+                combo.addItems(names)
+            self.ui.organCombo.currentIndex = next((n for n, name in enumerate(names) if name.lower() == "liver"), 0)
+        self.updateButtons()
+
+    def updateButtons(self) -> None:
+        parameters, session, busy = self._parameterNode, self.logic.session, self.job.running
+        if not parameters:
+            return
+        wait, chosen = (_("Wait until the job is done.") if busy else ""), self.selectedPatient()
+        scene = parameters.volume and parameters.segmentation and self.checkedLesions()
+        read = chosen if chosen and chosen["status"] == "ok" else None
+        for button, reason in (
+            (self.ui.scanButton, "" if chosen_path(parameters.dataset) else _("Choose a folder or a zip archive first.")),
+            (
+                self.ui.analyseSceneButton,
+                "" if scene else _("Choose a CT, a segmentation, its organ and its lesions first."),
+            ),
+            (self.ui.showButton, "" if read else _("Select a patient that could be read first.")),
+            (self.ui.analysePatientButton, "" if read else _("Select a patient that could be read first.")),
+            (self.ui.analyseAllButton, "" if session.patients else _("Find patients first.")),
+            (
+                self.ui.exportButton,
+                "" if session.results and chosen_path(parameters.output) else _("Analyse first, and choose a new folder."),
+            ),
+            (self.ui.burdenPlotButton, "" if session.report else _("Analyse first.")),
+            (self.ui.sizePlotButton, "" if session.report else _("Analyse first.")),
+        ):
+            button.enabled = not (wait or reason)
+            button.toolTip = wait or reason or button.text
+        self.ui.cancelButton.enabled = self.ui.progressBar.visible = busy
+
+    def selectedPatient(self) -> Any:
+        row = self.ui.patientTable.currentRow()
+        return self.logic.session.patients[row] if 0 <= row < len(self.logic.session.patients) else None
+
+    def checkedLesions(self) -> list[str]:
+        return [index.data() for index in self.ui.lesionCombo.checkedIndexes()]
+
+    # Jobs
+
+    def start(self, settings: Any, whenDone: Any) -> None:
+        self._whenDone = whenDone
+        self._output = settings.output
+        self.ui.statusLabel.text = _("Starting ...")
+        self.job.start("tumors", settings)
+        self.updateButtons()
+
+    def onScan(self) -> None:
+        self.logic.session.open(self._parameterNode.dataset)
+        for table in (self.ui.patientTable, self.ui.lesionTable, self.ui.structureTable):
+            table.rowCount = 0
+        self.start(
+            self.logic.session.list_settings(),
+            lambda report: _("{n} patients found.").format(n=len(report["patients"])),
+        )
+
+    def onShow(self) -> None:
+        self.start(self.logic.session.show_settings(self.selectedPatient()["id"]), self.afterShow)
+
+    def onAnalysePatient(self) -> None:
+        self.analyse(self.selectedPatient()["id"])
+
+    def onAnalyseAll(self) -> None:
+        self.analyse("")
+
+    def onAnalyseScene(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The segmentation could not be measured."), waitCursor=True):
+            p = self._parameterNode
+            self.logic.takeScene(p.volume, p.segmentation, self.ui.organCombo.currentText, self.checkedLesions())
+            self.analyse("")
+
+    def analyse(self, patient: str) -> None:
+        connectivity = CONNECTIVITIES[self.ui.connectivityCombo.currentIndex][0]
+        self.start(self.logic.session.analyse_settings(patient, connectivity), self.afterAnalysis)
+
+    def onCancel(self) -> None:
+        self.job.cancel()
+
+    def onProgress(self, done: int, total: int, message: str) -> None:
+        self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
+        self.ui.statusLabel.text = message
+
+    def onMessage(self, message: Any) -> None:
+        if "patient" in message:
+            entry = message["patient"]
+            row = self.logic.session.add(entry)
+            self.fillRow(self.ui.patientTable, row, patient_cells(entry))
+            self.updateButtons()
+
+    def onDone(self, report: Any) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The result could not be shown.")):
+            self.ui.statusLabel.text = self._whenDone(report) or ""
+        self.updateButtons()
+
+    def onFailed(self, reason: str) -> None:
+        self.ui.statusLabel.text = reason or _("Cancelled; nothing was left half-made.")
+        self.updateButtons()
+
+    # Results
+
+    def afterShow(self, report: Any) -> str:
+        entry = report["patients"][0]
+        self.logic.showPatient(self._output, entry)
+        low, high, step = mrml.slice_range(self.logic.shown)
+        self.ui.sliceSlider.minimum, self.ui.sliceSlider.maximum, self.ui.sliceSlider.singleStep = low, high, step
+        self.onParameterChanged()
+        self.fillStructures(entry)
+        return _("{id} is shown.").format(id=entry["id"])
+
+    def afterAnalysis(self, report: Any) -> str:
+        session = self.logic.session
+        session.results, session.report = self._output, report
+        self.lesions = [lesion for entry in report["patients"] for lesion in entry["lesions"]]
+        self.ui.lesionTable.rowCount = 0
+        for row, one in enumerate(self.lesions):
+            keys = ("volume_ml", "longest_diameter_mm", "short_axis_mm", "distance_to_surface_mm", "hu_mean")
+            numbers = ["" if one[key] is None else f"{one[key]:.2f}" for key in keys]
+            self.fillRow(self.ui.lesionTable, row, (one["patient"], one["name"], *numbers))
+        self.tables = (
+            mrml.add_table("Lesions", mrml.lesion_columns(self.lesions)),
+            mrml.add_table("Patients", mrml.patient_columns(report["patients"])),
+        )
+        if len(report["patients"]) == 1:
+            self.afterShow(report)
+        self.ui.summaryLabel.text = summary_text(report)
+        return _("Analysed in {s:.0f} s.").format(s=report["seconds"])
+
+    def fillRow(self, table: Any, row: int, texts: Any) -> None:
+        table.rowCount = max(table.rowCount, row + 1)
+        for column, text in enumerate(texts):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(text)
+            table.setItem(row, column, item)
+
+    def fillStructures(self, entry: Any) -> None:
+        blocked = self.ui.structureTable.blockSignals(True)
+        self.ui.structureTable.rowCount = 0
+        for row, one in enumerate(entry["structures"]):
+            overlap = "" if one["liver_overlap"] is None else f"{one['liver_overlap']:.0%}"
+            self.fillRow(self.ui.structureTable, row, (one["name"], one["role"], f"{one['volume_ml']:.2f}", overlap))
+            visible = one["role"] in (Role.ORGAN.value, Role.LESION.value)
+            self.ui.structureTable.item(row, 0).setCheckState(qt.Qt.Checked if visible else qt.Qt.Unchecked)
+            mrml.set_segment_visible(self.logic.shown, one["name"], visible)
+        self.ui.structureTable.blockSignals(blocked)
+
+    def onStructureChecked(self, item: Any) -> None:
+        if item.column() == 0 and self.logic.shown:
+            mrml.set_segment_visible(self.logic.shown, item.text(), item.checkState() == qt.Qt.Checked)
+
+    def onStructureSelected(self) -> None:
+        row = self.ui.structureTable.currentRow()
+        if row >= 0:
+            self.ui.roleCombo.currentText = self.ui.structureTable.item(row, 1).text()
+
+    def onRoleChosen(self, _index: int) -> None:
+        row, shown = self.ui.structureTable.currentRow(), self.logic.shown
+        if row >= 0 and shown:
+            role = Role(self.ui.roleCombo.currentText)
+            self.logic.session.roles[(shown.patient_id, self.ui.structureTable.item(row, 0).text())] = role
+            self.ui.structureTable.item(row, 1).setText(role.value)
+            self.ui.statusLabel.text = _("The role counts from the next analysis on and is recorded in its report.")
+
+    def onWindowChosen(self, index: int) -> None:
+        if index < len(WINDOWS):
+            preset = PRESETS[WINDOWS[index]]
+            self._parameterNode.level, self._parameterNode.width = preset.level, preset.width
+
+    def onLesionSelected(self) -> None:
+        row, shown = self.ui.lesionTable.currentRow(), self.logic.shown
+        if 0 <= row < self.ui.lesionTable.rowCount:
+            lesion = self.lesions[row]
+            mrml.jump_to(lesion["centroid_ras_mm"])
+            if shown and shown.patient_id == lesion["patient"]:
+                mrml.show_diameters(shown, lesion)
+
+    def onPlotBurden(self) -> None:
+        mrml.show_plot(mrml.add_plot(_("Burden"), self.tables[1], "lesions", "burden (%)", "patient"))
+
+    def onPlotSizes(self) -> None:
+        mrml.show_plot(mrml.add_plot(_("Sizes"), self.tables[0], "longest diameter (mm)", "volume (ml)", "lesion"))
+
+    def onExport(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The report could not be written."), waitCursor=True):
+            page = self.logic.session.export(self._parameterNode.output)
+            self.ui.statusLabel.text = _("Written: {page}").format(page=page)
+
+
+class TumorAnalysisTest(ScriptedLoadableModuleTest):
+    """Self-test with a ball of 20 mm in a ball of 100 mm; needs no download."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def test_measuresASegmentOfTheScene(self) -> None:
+        from TumorAnalysisLib import statistics_plugin
+
+        volume, segmentation = mrml.example_scene()
+        segment = segmentation.GetSegmentation().GetSegmentIdBySegmentName("livertumor")
+        values = statistics_plugin.measurements_of(*mrml.mask_of_segment(segmentation, segment, volume))
+        self.assertAlmostEqual(values["longest_diameter_mm"], 20.0, delta=0.7)
+        self.assertAlmostEqual(values["sphericity"], 1.0, delta=0.03)
+
+    def test_savesTheSceneForTheJob(self) -> None:
+        logic = TumorAnalysisLogic()
+        logic.takeScene(*mrml.example_scene(), "liver", ["livertumor"])
+        self.assertTrue((logic.session.dataset / "scene" / "ct.nrrd").is_file())
+        self.assertEqual(logic.session.roles[("", "livertumor")], Role.LESION)
+        logic.session.close()

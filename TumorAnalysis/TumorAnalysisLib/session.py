@@ -1,0 +1,128 @@
+"""What a panel remembers between two clicks: the data set, its patients, the user's roles, and where results lie. No Qt, no MRML."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from DicomWorkbenchLib.errors import OutputError
+from DicomWorkbenchLib.outputs import StagedFolder
+
+from TumorAnalysisLib.components import Connectivity
+from TumorAnalysisLib.job import safe_name
+from TumorAnalysisLib.patient import Role
+from TumorAnalysisLib.settings import Override, TumorSettings
+
+Entry = Mapping[str, Any]
+
+
+class Session:
+    """One data set in one panel. Results go to a temporary folder until they are exported; `close` removes it."""
+
+    def __init__(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="tumor-analysis-", ignore_cleanup_errors=True)
+        self._number = 0
+        self.dataset = Path()
+        self.patients: list[Entry] = []
+        self.roles: dict[tuple[str, str], Role] = {}
+        self.results: Path | None = None
+        self.report: Entry | None = None
+
+    def close(self) -> None:
+        """Remove everything temporary."""
+        self._scratch.cleanup()
+
+    def new_folder(self) -> Path:
+        """Return a path that does not exist yet."""
+        self._number += 1
+        return Path(self._scratch.name) / f"{self._number}"
+
+    def open(self, dataset: Path) -> None:
+        """Start with another data set."""
+        self.dataset, self.patients, self.roles, self.results, self.report = dataset, [], {}, None, None
+
+    def open_scene(self, organ: str, lesions: Iterable[str], others: Iterable[str]) -> None:
+        """Start with what was saved from the scene; the user's choice of segments is the roles."""
+        self.open(self.dataset)
+        chosen = set(lesions)
+        self.roles = {("", name): Role.LESION if name in chosen else Role.OTHER for name in others}
+        self.roles[("", organ)] = Role.ORGAN
+
+    def add(self, entry: Entry) -> int:
+        """Take in a patient and return its row; a patient that came before is replaced."""
+        ids = [one["id"] for one in self.patients]
+        if entry["id"] in ids:
+            self.patients[ids.index(entry["id"])] = entry
+            return ids.index(entry["id"])
+        self.patients.append(entry)
+        return len(self.patients) - 1
+
+    def list_settings(self) -> TumorSettings:
+        """Return the settings that list the patients."""
+        return self._settings(self.new_folder(), list_only=True, announce=True)
+
+    def show_settings(self, patient_id: str) -> TumorSettings:
+        """Return the settings that read one patient for viewing."""
+        return self._settings(self.new_folder(), patients=_literal(patient_id), list_only=True, volumes=True)
+
+    def analyse_settings(self, patient_id: str, connectivity: int) -> TumorSettings:
+        """Return the settings that measure one patient, or all for an empty id."""
+        return self._settings(
+            self.new_folder(),
+            patients=_literal(patient_id),
+            connectivity=Connectivity(connectivity),
+            volumes=bool(patient_id),
+        )
+
+    def folder_of(self, results: Path, patient_id: str) -> Path:
+        """Return where a job put the files of a patient."""
+        return results / "patients" / safe_name(patient_id)
+
+    def export(self, target: Path) -> Path:
+        """Copy the results to the user's folder, completely or not at all.
+
+        Raises
+        ------
+        OutputError : there is nothing to export, or the folder exists or cannot be written.
+        """
+        if self.results is None:
+            raise OutputError("there are no results yet; analyse a patient or all patients first")
+        with StagedFolder(target) as stage:
+            shutil.copytree(self.results, stage, dirs_exist_ok=True, ignore=shutil.ignore_patterns("ct.nrrd"))
+        return target / "report.html"
+
+    def _settings(self, output: Path, **more: Any) -> TumorSettings:
+        overrides = tuple(Override(patient, name, role) for (patient, name), role in self.roles.items())
+        return TumorSettings(self.dataset, output, overrides=overrides, **more)
+
+
+def _literal(patient_id: str) -> str:
+    return patient_id.replace(",", "\\,")
+
+
+def chosen_path(path: Path | None) -> bool:
+    """True if the user has chosen a path; an empty field is the current folder."""
+    return path is not None and str(path) not in ("", ".")
+
+
+def patient_cells(entry: Entry) -> tuple[str, ...]:
+    """Return the texts of a patient's row: id, sex, slices, spacing, number of structures, problems."""
+    if entry["status"] != "ok":
+        return entry["id"], "", "", "", "", f"{entry['status']}: {entry['reason']}"
+    spacing = f"{entry['pixel_mm']:.2f} / {entry['slice_spacing_mm']:.2f}"
+    return entry["id"], entry["sex"], str(entry["slices"]), spacing, str(len(entry["structures"])), "; ".join(entry["warnings"])
+
+
+def summary_text(report: Entry) -> str:
+    """Return the result in a sentence or two."""
+    measured = report["measured"]
+    read = [entry for entry in report["patients"] if entry["status"] == "ok"]
+    burdens = sorted(entry["burden"] for entry in read if entry["tumor_count"] and entry["burden"] is not None)
+    middle = f" Median burden of patients with lesions: {100 * burdens[len(burdens) // 2]:.2f} %." if burdens else ""
+    return (
+        f"{measured['patients_read']} of {measured['patients']} patients read, {measured['patients_with_lesions']} with lesions; "
+        f"{measured['lesions']} lesions, {measured['components']} pieces.{middle}"
+    )
