@@ -18,8 +18,9 @@ from DicomOptimizerLib.rtstruct import remap_structures
 from DicomOptimizerLib.segmentation import remap_segmentation
 from DicomOptimizerLib.segmentation_pixels import pack_frames, unpack_frames
 from DicomOptimizerLib.settings import ContourRule
-from DicomOptimizerLib.slices import FileResult, Job, read_file, save
+from DicomOptimizerLib.slices import FileResult, Job, read_file
 from DicomOptimizerLib.stack import SliceStack
+from DicomOptimizerLib.writing import save
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.references import rewire
-from DicomOptimizerLib.slices import FileResult, Job, read_file, save
+from DicomOptimizerLib.slices import FileResult, Job, read_file
+from DicomOptimizerLib.writing import save
 
 
 @dataclass(frozen=True)

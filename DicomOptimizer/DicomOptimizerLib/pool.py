@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -16,9 +13,10 @@ from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.slices import FileResult, Job
 from DicomOptimizerLib.worker import Task, attempt, do, receive, send
+from DicomOptimizerLib.workers import Worker, start
 
 FEWEST_TASKS = 48  # below this, starting processes costs more than they gain
-BATCH = 4  # tasks sent at once: a pipe's round trip is spread over them, and a cancel still waits for few
+BATCH = 4  # tasks sent at once, so that a pipe's round trip is shared; a cancel does not wait for them
 LOOK_SECONDS = 0.1
 
 Outcome = tuple[int, FileResult | WorkbenchError | OSError]
@@ -36,7 +34,7 @@ class WorkerPool:
     def __init__(self, job: Job, workers: int) -> None:
         self._job = job
         self._workers = workers
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._started: list[Worker] = []
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -44,13 +42,8 @@ class WorkerPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+        for worker in self._started:
+            worker.end()
 
     def run(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
         """Yield (index of the task, result or error) in the order of completion.
@@ -73,26 +66,21 @@ class WorkerPool:
 
     def _run_there(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
         waiting: queue.SimpleQueue[range] = queue.SimpleQueue()
-        for start in range(0, len(tasks), BATCH):
-            waiting.put(range(start, min(start + BATCH, len(tasks))))
+        for first in range(0, len(tasks), BATCH):
+            waiting.put(range(first, min(first + BATCH, len(tasks))))
         done: queue.SimpleQueue[Outcome | BaseException] = queue.SimpleQueue()
         self._start()
-        for process in self._processes:
-            threading.Thread(target=_serve, args=(process, tasks, waiting, done), daemon=True).start()
+        for worker in self._started:
+            threading.Thread(target=_serve, args=(worker, tasks, waiting, done), daemon=True).start()
         for _ in range(len(tasks)):
             yield _next(done, cancel)
 
     def _start(self) -> None:
-        if self._processes:
-            return
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-c", "from DicomOptimizerLib.worker import main; main()"]
-        for _ in range(self._workers):
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-            self._processes.append(process)
-            assert process.stdin is not None
+        while len(self._started) < self._workers:
+            self._started.append(start())
+        for worker in self._started:
             try:
-                send(process.stdin, self._job)
+                send(worker.requests, self._job)
             except BrokenPipeError:
                 raise ProcessError("a worker process could not start; try again with --jobs 1") from None
 
@@ -110,22 +98,20 @@ def _next(done: queue.SimpleQueue[Outcome | BaseException], cancel: CancelToken)
 
 
 def _serve(
-    process: subprocess.Popen[bytes],
+    worker: Worker,
     tasks: Sequence[Task],
     waiting: queue.SimpleQueue[range],
     done: queue.SimpleQueue[Outcome | BaseException],
 ) -> None:
     """Feed one worker until nothing is left (runs in a thread of its own; touches nothing else)."""
-    assert process.stdin is not None
-    assert process.stdout is not None
     while True:
         try:
             batch = waiting.get_nowait()
         except queue.Empty:
             return
         try:
-            send(process.stdin, [tasks[n] for n in batch])
-            results = receive(process.stdout)
+            send(worker.requests, [tasks[n] for n in batch])
+            results = receive(worker.results)
         except (EOFError, OSError, ValueError):
             done.put(ProcessError(f"a worker process ended unexpectedly near {tasks[batch[0]].origin}"))
             return

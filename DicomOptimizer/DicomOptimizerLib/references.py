@@ -77,15 +77,13 @@ def rewire(dataset: Dataset, changes: Changes) -> int:
 
 
 def _sequences(dataset: Dataset) -> list[BaseTag]:
-    return [tag for tag in list(dataset.keys()) if _is_sequence(dataset, tag)]
-
-
-def _is_sequence(dataset: Dataset, tag: BaseTag) -> bool:
-    raw = dataset.get_item(tag)
-    vr = getattr(raw, "VR", None)
-    if vr in (None, "UN"):
-        vr = dataset[tag].VR
-    return vr == "SQ"
+    """Find the sequences without building the values of all other elements, which would take most of the time."""
+    found = []
+    for tag, element in list(dataset.items()):
+        vr = element.VR
+        if vr == "SQ" or (vr in (None, "UN") and dataset[tag].VR == "SQ"):
+            found.append(tag)
+    return found
 
 
 def _correct_class(item: Dataset, changes: Changes) -> None:

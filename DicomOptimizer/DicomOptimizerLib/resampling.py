@@ -63,7 +63,10 @@ def resize_for(rows: int, columns: int, longer_side: int | None) -> Resize | Non
 
 @lru_cache(maxsize=32)
 def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Return per new pixel the old ones it reads (new, taps) and their weights, which sum to one."""
+    """Return per new pixel the old ones it reads (new, taps) and their weights, which sum to one.
+
+    Near the borders an index may lie outside; its weight is 0 there.
+    """
     scale = old / new
     support = max(scale, 1.0)
     centres = (np.arange(new) + 0.5) * scale - 0.5
@@ -74,31 +77,55 @@ def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     weights[(index < 0) | (index >= old)] = 0
     used = weights.any(axis=0)
     weights = weights[:, used] / weights.sum(axis=1, keepdims=True)
-    return np.clip(index[:, used], 0, old - 1), weights.astype(np.float32)
+    return index[:, used], weights.astype(np.float32)
 
 
 def _along_rows(image: FloatImage, new: int) -> FloatImage:
-    index, weights = _taps(image.shape[0], new)
-    out = np.zeros((new, image.shape[1]), dtype=np.float32)
-    for tap in range(index.shape[1]):
-        out += weights[:, tap, None] * _picked(image, index[:, tap])
+    """Reduce the first axis; a transposed image serves for the other one."""
+    old = image.shape[0]
+    index, weights = _taps(old, new)
+    out = np.empty((new, image.shape[1]), dtype=np.float32, order="C" if image.flags.c_contiguous else "F")
+    inner = np.flatnonzero((index[:, 0] >= 0) & (index[:, -1] < old))
+    first, last = (int(inner[0]), int(inner[-1]) + 1) if len(inner) else (new, new)
+    for start, stop in ((0, first), (first, last), (last, new)):
+        if start < stop:
+            _weigh(image, np.clip(index[start:stop], 0, old - 1), weights[start:stop], out[start:stop])
     return out
+
+
+def _weigh(image: FloatImage, index: NDArray[np.intp], weights: NDArray[np.float32], out: FloatImage) -> None:
+    np.multiply(_picked(image, index[:, 0]), weights[:, 0, None], out=out)
+    for tap in range(1, index.shape[1]):
+        out += _picked(image, index[:, tap]) * weights[:, tap, None]
 
 
 def _picked(image: FloatImage, rows: NDArray[np.intp]) -> FloatImage:
     """Read rows as a strided view where they are evenly spaced (a whole reduction factor), which is several times faster."""
-    inner = np.diff(rows[1:-1])
-    step = int(inner[0]) if len(inner) else 0
-    if step > 0 and (inner == step).all() and rows[1] - rows[0] == step == rows[-1] - rows[-2]:
+    step = int(rows[1] - rows[0]) if len(rows) > 1 else 0
+    if step > 0 and (np.diff(rows) == step).all():
         return image[rows[0] : rows[-1] + 1 : step]
     return image[rows]
 
 
 def resample(image: NDArray[np.generic], new: tuple[int, int]) -> FloatImage:
     """Resample (rows, columns) to a smaller size without padding."""
-    work = np.ascontiguousarray(image, dtype=np.float32)
-    halved = _along_rows(work, new[0])
-    return np.ascontiguousarray(_along_rows(np.ascontiguousarray(halved.T), new[1]).T)
+    reduced = _along_rows(np.ascontiguousarray(image, dtype=np.float32), new[0])
+    return np.ascontiguousarray(_along_rows(reduced.T, new[1]).T)
+
+
+class _LastMask:
+    """The weights of the mask seen last: the round field of view of a scanner is the same on every slice."""
+
+    valid: NDArray[np.bool_] | None = None
+    weight: FloatImage | None = None
+
+
+def _mask_weight(valid: NDArray[np.bool_], new: tuple[int, int]) -> FloatImage:
+    last = _LastMask
+    is_same = last.valid is not None and np.array_equal(valid, last.valid)
+    if last.weight is None or last.weight.shape != new or not is_same:
+        last.valid, last.weight = valid, resample(valid, new)
+    return last.weight
 
 
 def resample_masked(
@@ -110,7 +137,7 @@ def resample_masked(
     -------
     The new image (0 where padding) and the new mask of true pixels.
     """
-    weight = resample(valid, new)
+    weight = _mask_weight(valid, new)
     total = resample(np.where(valid, image, 0), new)
     still = weight >= LEAST_WEIGHT
     return np.where(still, total / np.maximum(weight, 1e-6), 0).astype(np.float32), still

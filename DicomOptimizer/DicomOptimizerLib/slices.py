@@ -21,9 +21,10 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from DicomOptimizerLib.deidentify import Deidentifier
 from DicomOptimizerLib.derivation import Treatment, describe, refer_to_source
-from DicomOptimizerLib.encoding import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, set_pixels
+from DicomOptimizerLib.encoding import set_pixels
 from DicomOptimizerLib.references import Changes, rewire
 from DicomOptimizerLib.resampling import resample, resample_masked
+from DicomOptimizerLib.writing import save
 
 
 @dataclass(frozen=True)
@@ -188,24 +189,3 @@ def process(task: SliceTask, job: Job, uids: UidMap) -> FileResult:
         refer_to_source(dataset, *source)
     set_pixels(dataset, image, treatment.compression)
     return FileResult(digest, size, save(dataset, task.target), tuple(notes))
-
-
-def save(dataset: Dataset, target: Path) -> int:
-    """Write a data set as a DICOM file with fresh file meta information; returns its size in bytes."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    dataset.file_meta = meta
-    dataset.preamble = b"\0" * 128
-    buffer = io.BytesIO()
-    with quiet_pydicom():
-        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    content = buffer.getbuffer()
-    target.write_bytes(content)
-    return len(content)

@@ -1,8 +1,4 @@
-"""What a worker process runs: `main` answers tasks on its standard input one by one.
-
-Own processes instead of `multiprocessing`, because that would run the caller's main module again, which neither a user's script nor
-Slicer's window expects. Messages are a length (8 bytes) and a pickle; both ends are this project.
-"""
+"""What a worker process does: it answers batches of tasks one by one. Messages are a length (8 bytes) and a pickle; both ends are ours."""
 
 from __future__ import annotations
 
@@ -76,10 +72,14 @@ def receive(stream: IO[bytes]) -> Any:
 
 
 def main() -> None:
-    """Answer batches of tasks until the input ends."""
+    """Answer the tasks that come on standard input."""
     results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # nothing a library prints may get between the answers
-    requests = sys.stdin.buffer
+    answer(sys.stdin.buffer, results)
+
+
+def answer(requests: IO[bytes], results: IO[bytes]) -> None:
+    """Answer batches of tasks until the other end is gone."""
     try:
         job: Job = receive(requests)
         uids = UidMap(job.salt)

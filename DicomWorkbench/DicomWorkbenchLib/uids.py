@@ -84,8 +84,8 @@ class UidMap:
             self._apply(meta, left_alone)
 
     def _apply(self, dataset: Dataset, left_alone: frozenset[str]) -> None:
-        for tag in list(dataset.keys()):
-            if getattr(dataset.get_item(tag), "VR", None) in _OTHER_KINDS:  # still raw, and building its value costs time
+        for tag, raw in list(dataset.items()):
+            if raw.VR in _OTHER_KINDS:  # may still be raw, and building its value costs time
                 continue
             element = dataset[tag]
             if element.VR == "SQ":

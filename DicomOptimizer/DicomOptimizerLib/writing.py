@@ -1,0 +1,142 @@
+"""Data sets to files, quickly: elements that nobody touched are passed through as the bytes they were read as.
+
+pydicom's writer gives the same bytes for data sets without undefined lengths (a test holds that) and takes several times longer, because
+it builds and encodes every element anew. What this writer does not know it hands to pydicom element by element.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from DicomWorkbenchLib.headers import quiet_pydicom
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import correct_ambiguous_vr, write_data_element
+from pydicom.uid import UID, ImplicitVRLittleEndian
+
+from DicomOptimizerLib.encoding import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+
+_LONG = frozenset(
+    ("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV")
+)  # 32-bit length, PS3.5 7.1.2
+_PLAIN_TEXT = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"))  # never in another character set
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _SEQUENCE_END = struct.pack("<HH", 0xFFFE, 0xE000), struct.pack("<HH", 0xFFFE, 0xE0DD)
+_SHORT_LIMIT = 0xFFFF
+
+
+def save(dataset: Dataset, target: Path) -> int:
+    """Write a data set as a DICOM file with fresh file meta information; returns its size in bytes."""
+    dataset.file_meta = _meta(dataset)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_little_endian and not syntax.is_deflated:
+        with quiet_pydicom():
+            content = encode_file(dataset)
+    else:
+        buffer = io.BytesIO()
+        with quiet_pydicom():
+            pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+        content = buffer.getvalue()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return len(content)
+
+
+def _meta(dataset: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = UID(dataset.file_meta.TransferSyntaxUID)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    return meta
+
+
+def encode_file(dataset: Dataset) -> bytes:
+    """Return a whole DICOM file (PS3.10 7.1); the transfer syntax of the file meta must be little endian and not deflated."""
+    meta = _Encoder(implicit=False).encode(dataset.file_meta, default_encoding)
+    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(meta))
+    implicit = dataset.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
+    if dataset.is_implicit_VR is not False and not implicit:  # elements of implicit files do not know US from SS
+        correct_ambiguous_vr(dataset, True)
+    return b"".join((b"\0" * 128, b"DICM", length, meta, _Encoder(implicit).encode(dataset, default_encoding)))
+
+
+class _Encoder:
+    def __init__(self, implicit: bool) -> None:
+        self._implicit = implicit
+
+    def encode(self, dataset: Dataset, charset: Any) -> bytes:
+        charset = dataset.get("SpecificCharacterSet", charset)
+        parts: list[bytes] = []
+        for tag in sorted(dataset.keys()):
+            if tag.element == 0 and tag.group > 6:
+                continue  # group lengths are retired and would be wrong now
+            self._element(dataset, tag, charset, parts)
+        return b"".join(parts)
+
+    def _element(self, dataset: Dataset, tag: Any, charset: Any, parts: list[bytes]) -> None:
+        element = dataset.get_item(tag)
+        if isinstance(element, RawDataElement) and self._passes(element):
+            value = element.value or b""
+            parts += (self._head(tag, str(element.VR), len(value)), value)
+            return
+        element = dataset[tag]
+        if element.VR == "SQ":
+            body = b"".join(self._item(item, charset) for item in element.value or ())
+            parts += (self._head(tag, "SQ", len(body)), body)
+        elif element.VR in _PLAIN_TEXT:
+            text = _text(element)
+            parts += (
+                (self._head(tag, element.VR, len(text)), text)
+                if len(text) <= _SHORT_LIMIT
+                else (self._by_pydicom(element, charset),)
+            )
+        elif element.is_undefined_length and isinstance(element.value, bytes):
+            parts += (self._head(tag, element.VR, _UNDEFINED), element.value, _SEQUENCE_END, b"\0\0\0\0")
+        else:
+            parts.append(self._by_pydicom(element, charset))
+
+    def _passes(self, raw: RawDataElement) -> bool:
+        """True if the bytes of an element stand as they are in the output: same encoding, no sequence that may have changed inside."""
+        return (
+            raw.is_little_endian
+            and raw.is_implicit_VR == self._implicit
+            and raw.length != _UNDEFINED
+            and (self._implicit or raw.VR is not None)
+            and len(raw.value or b"") % 2 == 0
+            and (self._implicit or raw.VR in _LONG or len(raw.value or b"") <= _SHORT_LIMIT)
+        )
+
+    def _head(self, tag: Any, vr: str, length: int) -> bytes:
+        if self._implicit:
+            return struct.pack("<HHI", tag.group, tag.element, length)
+        if vr in _LONG:
+            return struct.pack("<HH2sHI", tag.group, tag.element, vr.encode(), 0, length)
+        return struct.pack("<HH2sH", tag.group, tag.element, vr.encode(), length)
+
+    def _item(self, item: Dataset, charset: Any) -> bytes:
+        body = self.encode(item, charset)
+        return _ITEM + struct.pack("<I", len(body)) + body
+
+    def _by_pydicom(self, element: DataElement, charset: Any) -> bytes:
+        buffer = DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, self._implicit
+        write_data_element(buffer, element, convert_encodings(charset))
+        return bytes(buffer.getvalue())
+
+
+def _text(element: DataElement) -> bytes:
+    value = element.value
+    if value is None:
+        return b""
+    text = str(value) if isinstance(value, str) or not hasattr(value, "__iter__") else "\\".join(map(str, value))
+    padding = "\0" if element.VR == "UI" else " "
+    return (text + padding * (len(text) % 2)).encode("ascii")
