@@ -8,7 +8,9 @@ from DicomWorkbenchLib.geometry import FloatArray
 from DicomWorkbenchLib.series_model import Plane, Problem, ProblemKind, Series, counted, named, origins_of
 
 SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place; real slices are at least 0.1 mm apart
-REGULAR_SHARE = 0.1  # a slice may lie this share of the spacing off its place: headers round positions to 0.1 mm
+REGULAR_SHARE = 0.1  # a slice may lie this share of the spacing off its place
+ROUNDED_MM = 0.1  # ... or this far, as some headers round positions to a tenth of a millimetre
+ROUNDED_SHARE = 0.25  # ... but no further than this share of the spacing
 TILT_DEGREES = 0.1  # less is rounding of positions; real gantries tilt by degrees
 SHIFTED_SHARE = 0.5  # of a pixel: larger sideways shifts move structures into the neighbouring pixel
 SAME_SPACING_SHARE = 1e-3  # pixel spacings closer than this (0.5 mm over a 500 mm field of view) are equal
@@ -32,7 +34,7 @@ def judge(series: Series) -> None:
 
 def _frames_without_geometry(series: Series) -> bool:
     instance = series.planes[0].instance
-    if instance.frames <= 1 or instance.frames == len(series.planes):
+    if not series.planes[0].whole:
         return False
     series.obstacle = (
         f"its {instance.frames} frames have no positions of their own (a cine or another multi-frame image)"
@@ -98,7 +100,7 @@ def _spacing(series: Series, along: FloatArray) -> None:
     steps = np.rint(distances / usual)
     places = np.concatenate(([0.0], np.cumsum(steps)))
     step = (along[-1] - along[0]) / places[-1] if places[-1] else usual
-    if not np.all(steps >= 1) or np.abs(along - along[0] - places * step).max() > REGULAR_SHARE * step:
+    if not np.all(steps >= 1) or np.abs(along - along[0] - places * step).max() > _tolerance(float(step)):
         message = (
             f"{series.label}: the distance between slices varies from {distances.min():.3f} to {distances.max():.3f} mm; "
             "the volume takes their mean"
@@ -113,6 +115,10 @@ def _spacing(series: Series, along: FloatArray) -> None:
             f"({before.instance.origin} and {after.instance.origin}); slices are {step:.2f} mm apart"
         )
         series.problems.append(Problem(ProblemKind.GAP, message, origins_of((before, after))))
+
+
+def _tolerance(step: float) -> float:
+    return max(REGULAR_SHARE * step, min(ROUNDED_MM, ROUNDED_SHARE * step))
 
 
 def _shifts(series: Series, along: FloatArray) -> None:

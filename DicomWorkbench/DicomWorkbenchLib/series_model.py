@@ -129,7 +129,8 @@ class Plane:
     orientation_lps: Orientation | None
     pixel_spacing_mm: tuple[float, float] | None  # between rows, between columns
     thickness_mm: float | None  # nominal thickness: the only hint of a single slice's extent
-    marks: tuple[object, ...]  # what tells planes at one position apart; see `series_stacks.MARK_NAMES`
+    marks: tuple[object, ...] = ()  # what tells planes at one position apart; see `series_stacks.MARK_NAMES`
+    whole: bool = False  # stands for all frames of an image that gives them no places of their own: a cine
 
 
 @dataclass(eq=False)

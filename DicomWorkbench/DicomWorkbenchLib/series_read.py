@@ -169,6 +169,7 @@ def _plane(header: Header, instance: Instance) -> Plane:
         pixel_spacing_mm=spacing_pair(header.numbers(Tag.PIXEL_SPACING)),
         thickness_mm=abs(header.number(Tag.SPACING_BETWEEN_SLICES) or header.number(Tag.SLICE_THICKNESS) or 0) or None,
         marks=_marks(header),
+        whole=instance.frames > 1,
     )
 
 

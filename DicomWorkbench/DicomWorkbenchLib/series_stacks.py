@@ -65,7 +65,7 @@ def build_series(records: list[ImageRecord]) -> list[Series]:
 
 def _alone(record: ImageRecord) -> str:
     """Return what keeps a file from being stacked with others: it is a cine, or belongs to no series at all."""
-    if record.instance.frames > len(record.planes):
+    if record.planes[0].whole:
         return record.instance.origin
     return "" if record.facts.series_instance_uid else folder_of(record.instance.origin)
 
@@ -120,17 +120,15 @@ def _split(planes: list[Plane]) -> list[tuple[list[Plane], str]]:
 
 def _split_by(stack: list[Plane], mark: Callable[[Plane], object]) -> list[list[Plane]]:
     """Split a stack by a mark if that is what tells its coincident planes apart; otherwise keep it whole."""
-    places = _places(stack)
-    deepest = max(Counter(places).values())
+    deepest = max(Counter(_places(stack)).values())
     if deepest == 1:
         return [stack]
     parts: dict[object, list[Plane]] = defaultdict(list)
     for plane in stack:
         parts[mark(plane)].append(plane)
     # A mark that differs from slice to slice (a clock time) would tear the stack into single slices.
-    if not 1 < len(parts) <= deepest:
-        return [stack]
-    return list(parts.values())
+    helps = sum(map(_coincident, parts.values())) < _coincident(stack)
+    return list(parts.values()) if 1 < len(parts) <= deepest and helps else [stack]
 
 
 def _split_by_order(stack: list[Plane], names: list[str]) -> list[list[Plane]]:
@@ -176,9 +174,10 @@ def _places(stack: list[Plane]) -> list[int]:
     return [0, *np.cumsum(np.diff(along) > SAME_POSITION_MM).tolist()]
 
 
-def _coincident(stack: list[Plane]) -> bool:
+def _coincident(stack: list[Plane]) -> int:
+    """Count the planes that lie at the place of another one."""
     places = _places(stack)
-    return len(set(places)) < len(places)
+    return len(places) - len(set(places))
 
 
 def _series(facts: SeriesFacts, planes: list[Plane], reason: str) -> Series:

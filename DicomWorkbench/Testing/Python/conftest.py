@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class SliceMaker:
             if k in leave_out:
                 continue
             position = np.asarray(origin, float) + k * np.asarray(step, float)
-            name = f"{prefix}IM{(k * 7 + 3) % 101:03d}_{k}"
+            name = f"{prefix}IM{(k * 37 + 3) % 101:03d}_{k}"
             place = {
                 "ImagePositionPatient": [_decimal(value) for value in position],
                 "ImageOrientationPatient": [_decimal(value) for value in orientation],
@@ -126,3 +126,9 @@ def maker(tmp_path: Path) -> SliceMaker:
 def ramp() -> NDArray[np.int16]:
     """Return 8 x 6 pixels that are all different."""
     return np.arange(ROWS * COLUMNS, dtype=np.int16).reshape(ROWS, COLUMNS)
+
+
+@pytest.fixture
+def new_maker(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], SliceMaker]:
+    """Return a function that gives a maker of slices in a new folder at each call."""
+    return lambda: SliceMaker(tmp_path_factory.mktemp("slices"))
