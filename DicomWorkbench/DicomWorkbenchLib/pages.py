@@ -21,6 +21,7 @@ body { margin: 0 auto; max-width: 68rem; padding: 2rem 1.2rem 4rem; font: 15px/1
 h1 { font-size: 1.7rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p.lead, figcaption, .foot { color: var(--soft); }
+p.command { font: .85rem/1.5 "DejaVu Sans Mono", monospace; background: var(--band); padding: .5rem .8rem; overflow-x: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; width: 100%; }
 caption { text-align: left; color: var(--soft); padding: .2rem 0; }
 th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -58,7 +59,7 @@ class Page:
         return self.paragraph(text) if text else self
 
     def paragraph(self, text: str, kind: str = "") -> Page:
-        """Add a paragraph; ``kind`` "good", "bad" or "warn" colours it."""
+        """Add a paragraph; ``kind`` "good", "bad" or "warn" colours it, "command" sets it as typed."""
         self._parts.append(f'<p class="{kind}">{_text(text)}</p>' if kind else f"<p>{_text(text)}</p>")
         return self
 
