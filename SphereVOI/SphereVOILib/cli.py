@@ -82,6 +82,7 @@ def command(
     contrast: float,
     region: str,
     unit: str,
+    value_unit: str,
     nema: bool,
     earl: str | None,
     as_json: bool,
@@ -95,7 +96,7 @@ def command(
         raise click.UsageError("give the spheres' places with --clicks FILE, or let them be found with --auto")
     refine = RefineSettings(Method(method), search_mm, wall_mm)
     measure = MeasureSettings(refine, Region(region), contrast, nema, EarlVersion(earl) if earl else None, auto)
-    settings = SphereSettings(inputs, output, _targets(clicks, diameters), measure, Unit(unit))
+    settings = SphereSettings(inputs, output, _targets(clicks, diameters), measure, Unit(unit), value_unit)
     run_job(
         lambda progress, cancel: run(settings, progress, cancel),
         as_json=as_json,

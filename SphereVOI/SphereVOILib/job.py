@@ -103,7 +103,7 @@ def _one(
     progress: Progress,
     cancel: CancelToken,
 ) -> None:
-    loaded = load(source, settings.unit, part_of(progress, 0, 40), cancel)
+    loaded = load(source, settings.unit, settings.value_unit, part_of(progress, 0, 40), cancel)
     started = time.monotonic()
     found = measure(loaded.grid, settings.targets, settings.measure, progress=part_of(progress, 40, 60), cancel=cancel)
     report.measured["compute_seconds"] = round(time.monotonic() - started, 4)

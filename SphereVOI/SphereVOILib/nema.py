@@ -26,7 +26,7 @@ from SphereVOILib.grid import Box, Grid
 PLACES = 12
 SLICE_OFFSETS_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)
 LARGEST_MM = 37.0  # circles of all sizes share the middles of the largest
-# From the phantom's edge, the spheres and the insert. NEMA asks for 15, but twelve circles side by side do not fit into a real phantom then.
+# From the phantom's edge, the spheres and the insert. NEMA asks for 15; with it, twelve circles overlap in a real phantom.
 MARGINS_MM = (15.0, 12.0, 10.0, 9.0, 8.0)
 LEAST_APART_MM = 25.0  # circles that overlap more than this repeat each other
 STARTS = 24

@@ -52,7 +52,10 @@ def _facts(measurement: Measurement, unit: str) -> list[tuple[str, str]]:
     facts = [(f"{len(measurement.found)} of {len(measurement.spheres)}", "spheres found")]
     if measurement.background.mean is not None:
         facts.append(
-            (f"{measurement.background.mean:.4g}{unit_after(unit)}", f"background (SD {measurement.background.sd or 0:.3g})")
+            (
+                f"{measurement.background.mean:.4g}{unit_after(unit)}",
+                f"background (SD {measurement.background.sd or 0:.3g})",
+            )
         )
     widths = sorted(s.refined.fit.fwhm_mm for s in measurement.found if s.refined.fit is not None)
     if widths:
@@ -197,7 +200,10 @@ def _pictures(page: Page, measurement: Measurement, settings: SphereSettings, vi
 
 
 def _provenance(page: Page, report: SphereReport) -> None:
-    page.section("Units", f"{values_in(report.unit).capitalize()}, factor {report.suv.get('factor', 1.0):.6g} from the file's values.")
+    page.section(
+        "Units",
+        f"{values_in(report.unit).capitalize()}, factor {report.suv.get('factor', 1.0):.6g} from the file's values.",
+    )
     for note in report.suv.get("notes", []):
         page.paragraph(note)
     tags = report.suv.get("tags", [])

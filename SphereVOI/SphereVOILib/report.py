@@ -9,11 +9,11 @@ import numpy as np
 from DicomWorkbenchLib.geometry import FloatArray, lps_to_ras
 from DicomWorkbenchLib.report import Report
 
+from SphereVOILib.earl import BANDS
 from SphereVOILib.measure import Measurement, SphereResult
-from SphereVOILib.model import mean_inside, mean_recovery
+from SphereVOILib.model import FWHM_PER_SIGMA, blurred_sphere, mean_inside, mean_recovery
 from SphereVOILib.settings import MeasureSettings
 from SphereVOILib.suv import SuvScaling
-
 
 UNKNOWN_UNIT = "unknown"
 
@@ -121,6 +121,31 @@ def details(sphere: SphereResult, measurement: Measurement, settings: MeasureSet
         "noise_sd": fit.noise_sd,
         "noise_correlation_ijk": fit.neighbours.tolist(),
         "explained_variance": fit.explained,
+        "profile": profile(sphere, measurement, wall),
+    }
+
+
+PROFILE_STEP_MM = 2.0
+PROFILE_BEYOND_MM = 16.0
+
+
+def profile(sphere: SphereResult, measurement: Measurement, wall_mm: float) -> dict[str, list[float]]:
+    """Return the mean voxel value over the distance from the centre, and the fitted curve at the same distances (mm)."""
+    fit, radius, grid = sphere.refined.fit, sphere.diameter_mm / 2, measurement.grid
+    if fit is None:
+        return {}
+    box = grid.around(fit.center_lps_mm, radius + PROFILE_BEYOND_MM)
+    distance, values = box.distances_mm(fit.center_lps_mm).ravel(), box.values().ravel()
+    edges = np.arange(0.0, radius + PROFILE_BEYOND_MM + 0.1, max(PROFILE_STEP_MM, max(grid.spacing_mm) / 2))
+    place = np.where(np.isfinite(values), np.digitize(distance, edges), 0)
+    shells = [n for n in range(1, len(edges)) if np.any(place == n)]
+    r = np.array([distance[place == n].mean() for n in shells])
+    sigma = fit.fwhm_mm / FWHM_PER_SIGMA
+    inner, outer = blurred_sphere(r, radius, sigma).value, blurred_sphere(r, radius + wall_mm, sigma).value
+    return {
+        "distance_mm": r.tolist(),
+        "mean": [float(values[place == n].mean()) for n in shells],
+        "fit": (fit.signal * inner + fit.background * (1 - outer)).tolist(),
     }
 
 
@@ -158,7 +183,13 @@ def earl_entry(measurement: Measurement, settings: MeasureSettings) -> dict[str,
     """Return EARL's part, or None if it was not asked for."""
     if measurement.earl is None or settings.earl is None:
         return None
-    return {"version": str(settings.earl), "spheres": [dict(s.__dict__) for s in measurement.earl]}
+    bands = BANDS[settings.earl]
+    rows: dict[str, list[float | None]] = {}
+    for name, band in (("mean", bands.mean), ("max", bands.max)):
+        for n, side in enumerate(("lower", "upper")):
+            limits = [band.get(s.diameter_mm) for s in measurement.earl]
+            rows[f"{name} band {side}"] = [None if limit is None else limit[n] for limit in limits]
+    return {"version": str(settings.earl), "spheres": [dict(s.__dict__) for s in measurement.earl], "bands": rows}
 
 
 def _list(point: FloatArray | None) -> list[float] | None:

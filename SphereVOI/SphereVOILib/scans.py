@@ -118,11 +118,13 @@ class Sources:
             yield Source(_safe(one.label), series=one)
 
 
-def load(source: Source, unit: Unit, progress: Progress = no_progress, cancel: CancelToken = NEVER) -> LoadedScan:
+def load(
+    source: Source, unit: Unit, value_unit: str = "", progress: Progress = no_progress, cancel: CancelToken = NEVER
+) -> LoadedScan:
     """Read one scan and turn its values into the unit wanted, or say in its scaling why not."""
     if source.series is None:
         assert source.path is not None
-        return _load_file(source.path, source.name)
+        return _load_file(source.path, source.name, value_unit)
     volume = read_volume(source.series, progress=part_of(progress, 0, 80), cancel=cancel)
     progress(80, 100, "reading headers")
     if source.series.modality == "PT":
@@ -146,7 +148,7 @@ def is_volume_file(path: Path) -> bool:
     return path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
-def _load_file(path: Path, name: str) -> LoadedScan:
+def _load_file(path: Path, name: str, value_unit: str) -> LoadedScan:
     try:
         import SimpleITK as sitk
     except ModuleNotFoundError as error:
@@ -164,9 +166,23 @@ def _load_file(path: Path, name: str) -> LoadedScan:
     matrix[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     matrix[:3, 3] = image.GetOrigin()
     reason = f"{path.name} carries no units: values are shown as they are; SUV needs the DICOM series"
-    return LoadedScan(
-        name, Grid(sitk.GetArrayFromImage(image), matrix), SuvScaling("unknown", reason=reason), [(path, path.name)]
-    )
+    scaling = SuvScaling("unknown", reason=reason)
+    if value_unit:
+        scaling = SuvScaling(value_unit, notes=("the unit was given by the user; the file carries none",))
+    return LoadedScan(name, Grid(sitk.GetArrayFromImage(image), matrix), scaling, [(path, path.name)])
+
+
+def write_volume(path: Path, grid: Grid) -> Path:
+    """Write a grid as a volume file (.nrrd, .nii.gz, ...) without compression, for a child process to read."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(grid.array))
+    spacing = np.array(grid.spacing_mm)
+    image.SetSpacing([float(v) for v in spacing])
+    image.SetDirection((grid.matrix_lps[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin(grid.matrix_lps[:3, 3].tolist())
+    sitk.WriteImage(image, str(path), False)
+    return path
 
 
 def _require_spacing(path: Path) -> None:

@@ -6,6 +6,7 @@ Everything is checked when it is built and travels as JSON between panel, comman
 from __future__ import annotations
 
 import enum
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,6 +158,7 @@ class SphereSettings:
     targets : the spheres; with ``measure.auto`` their diameters only.
     measure : how they are found, measured and judged.
     unit : what PET values are shown in.
+    value_unit : what the values of NIfTI and NRRD volumes are in, where the user knows it; such files do not say.
     pictures : write PNG pictures and the report page (needs matplotlib).
     """
 
@@ -165,6 +167,7 @@ class SphereSettings:
     targets: tuple[SphereTarget, ...] = field(default_factory=targets_of)
     measure: MeasureSettings = field(default_factory=MeasureSettings)
     unit: Unit = Unit.SUVBW
+    value_unit: str = ""
     pictures: bool = True
 
     def __post_init__(self) -> None:
@@ -184,3 +187,25 @@ class SphereSettings:
         if not self.measure.auto and any(t.lps_mm is None for t in self.targets):
             missing = next(t.label for t in self.targets if t.lps_mm is None)
             raise SettingsError(f"sphere {missing!r} has no click; give a clicks file with --clicks, or use --auto")
+
+
+def targets_to_json(targets: tuple[SphereTarget, ...]) -> str:
+    """Write a table of targets, without clicks, as a panel keeps it in the scene and in presets."""
+    rows = [{"label": t.label, "diameter_mm": t.diameter_mm, "polarity": str(t.polarity)} for t in targets]
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def targets_from_json(text: str) -> tuple[SphereTarget, ...]:
+    """Read what `targets_to_json` wrote.
+
+    Raises
+    ------
+    SettingsError : the text is something else, or a target cannot be.
+    """
+    try:
+        rows = json.loads(text)
+        return tuple(
+            SphereTarget(str(r["label"]), float(r["diameter_mm"]), None, Polarity(r["polarity"])) for r in rows
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"the table of spheres cannot be read: {error}") from error

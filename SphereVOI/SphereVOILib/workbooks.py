@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 META, MIDPOINTS, RAW = "outputMetaTargets.xlsx", "outputMidPoints3D.xlsx", "targets.xlsx"
 _INSIDE_NOTE = (
-    "Mean: voxels weighted by the fraction inside. Max, min, variance (n-1), SD, median, pixel count: voxels at least half inside."
+    "Mean: voxels weighted by the fraction inside. "
+    "Max, min, variance (n-1), SD, median, pixel count: voxels at least half inside."
 )
 
 

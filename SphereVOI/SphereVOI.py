@@ -1,0 +1,334 @@
+"""Panel of SphereVOI: clicks become sphere centres at once; measuring and reports run as our own command in a child process."""
+
+# No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import qt
+import slicer
+import vtk
+from DicomWorkbenchLib.errors import WorkbenchError
+from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from SphereVOILib import export, mrml, panel
+from SphereVOILib.settings import Unit, targets_from_json
+
+PRESETS = "SphereVOI/presets"  # key in Slicer's settings
+SETTLE_MS = 30  # dragging sends many events; the last one counts
+
+
+class SphereVOI(ScriptedLoadableModule):
+    """What Slicer asks about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Sphere VOI")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
+        parent.dependencies = ["DicomWorkbench"]
+        parent.contributors = ["DicomWorkbench contributors"]
+        parent.helpText = _("Finds and measures the spheres of a PET or SPECT phantom and judges the scanner.")
+
+
+@parameterNodeWrapper
+class SphereVOIParameterNode:
+    """What the panel shows and the scene keeps."""
+
+    volume: vtkMRMLScalarVolumeNode
+    clicks: vtkMRMLMarkupsFiducialNode
+    targets: str
+    unit: Annotated[str, Choice(["suvbw", "suvlbm", "suvbsa", "native"]), Default("suvbw")]
+    method: Annotated[str, Choice(["fit", "grid"]), Default("fit")]
+    region: Annotated[str, Choice(["sphere", "cylinder", "chord"]), Default("sphere")]
+    searchMm: Annotated[float, WithinRange(1, 50), Default(10.0)]
+    wallMm: Annotated[float, WithinRange(0, 10), Default(1.0)]
+    contrast: Annotated[float, WithinRange(0, 1000), Default(4.0)]
+    nema: bool
+    earl: Annotated[str, Choice(["no", "v1", "v2"]), Default("no")]
+    exportFolder: Path
+
+
+class SphereVOILogic(ScriptedLoadableModuleLogic):
+    """From the parameter node to what the session needs."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.session = mrml.Session()
+
+    def getParameterNode(self) -> SphereVOIParameterNode:
+        parameters = SphereVOIParameterNode(super().getParameterNode())
+        parameters.targets = parameters.targets or panel.presets()[panel.IEC]
+        return parameters
+
+    def targets(self, parameters: SphereVOIParameterNode) -> Any:
+        return mrml.with_clicks(targets_from_json(parameters.targets), parameters.clicks)
+
+    def values(self, parameters: SphereVOIParameterNode) -> dict[str, Any]:
+        return {name: getattr(parameters, name) for name in panel.VALUES}
+
+    def refine(self, parameters: SphereVOIParameterNode) -> dict[str, Any]:
+        settings = panel.refine_settings(self.values(parameters))
+        refined = self.session.refine(parameters.volume, self.targets(parameters), settings)
+        return {one.target.label: one for one in refined}
+
+    def start(self, parameters: SphereVOIParameterNode, auto: bool, *callbacks: Any) -> None:
+        self.session.start(parameters.volume, self.targets(parameters), self.values(parameters), auto, callbacks)
+
+
+class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Connects the widgets of the .ui file with the parameter node."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._shownVolume = self._observedClicks = None
+        self.refined = {}  # label -> what became of its click
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/SphereVOI.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = SphereVOILogic()
+        self._settle = qt.QTimer()
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self.refineNow)
+        for table in (self.ui.targetsTable, self.ui.resultsTable):
+            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+            table.verticalHeader().visible = False
+            table.cellClicked.connect(self.onRow)
+        self.ui.resultsTable.setColumnCount(len(panel.RESULT_TITLES))
+        self.ui.resultsTable.setHorizontalHeaderLabels([_(title) for title in panel.RESULT_TITLES])
+        for name in ("place", "undo", "clear", "find", "add", "remove", "savePreset", "measure", "cancel", "export"):
+            getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
+        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
+        self.ui.targetsTable.itemChanged.connect(self.onCellEdited)
+        self.ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self.onPlacing)
+        self.ui.chartComboBox.connect("currentIndexChanged(int)", self.onChart)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.presetComboBox.addItems(list(self.presets()))
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.logic.session.forget()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self.ui.placeWidget.setPlaceModeEnabled(False)
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, _caller: Any, _event: str) -> None:
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        self.logic.session.forget()
+        self.showReport(None)
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: SphereVOIParameterNode | None) -> None:
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+            self.observeClicks(None)
+        self._parameterNode, self._shownVolume = parameterNode, None
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+            self.onParameterChanged()
+
+    def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
+        self.observeClicks(self._parameterNode.clicks)
+        self._settle.start(SETTLE_MS)
+        self.showButtons()
+
+    def showVolume(self) -> None:
+        volume, unit = self._parameterNode.volume, self._parameterNode.unit
+        before, self._shownVolume = self._shownVolume, volume and (volume.GetID(), unit)
+        if self._shownVolume != before:
+            self.ui.unitsLabel.text = mrml.units_text(volume, Unit(unit))
+            if volume and (before is None or before[0] != volume.GetID()):
+                mrml.show_volume(volume)
+
+    def observeClicks(self, clicks: vtkMRMLMarkupsFiducialNode | None) -> None:
+        if clicks is self._observedClicks:
+            return
+        for event in mrml.point_events():
+            if self._observedClicks:
+                self.removeObserver(self._observedClicks, event, self.onPoints)
+            if clicks:
+                self.addObserver(clicks, event, self.onPoints)
+        self._observedClicks = clicks
+        self.ui.placeWidget.setCurrentNode(clicks)
+
+    def onPoints(self, _caller: Any, _event: str) -> None:
+        if len(mrml.points_lps(self._observedClicks)) >= len(targets_from_json(self._parameterNode.targets)):
+            self.ui.placeWidget.setPlaceModeEnabled(False)
+        self._settle.start(SETTLE_MS)
+
+    def refineNow(self) -> None:
+        """Refine what was clicked or dragged and show it; a sphere takes some hundredths of a second."""
+        parameters, self.refined = self._parameterNode, {}
+        if not parameters:
+            return
+        try:
+            self.showVolume()
+            if parameters.volume and parameters.clicks:
+                mrml.label_points(parameters.clicks, [t.label for t in targets_from_json(parameters.targets)])
+                self.refined = self.logic.refine(parameters)
+        except WorkbenchError as error:
+            self.ui.statusLabel.text = str(error)
+        self.showRows(self.ui.targetsTable, panel.target_rows(parameters.targets, self.refined))
+        self.showButtons()
+
+    def showRows(self, table: Any, rows: list[list[tuple[str, str]]]) -> None:
+        blocked = table.blockSignals(True)
+        table.setRowCount(len(rows))
+        for row, cells in enumerate(rows):
+            for column, (text, tip) in enumerate(cells):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(tip)
+                table.setItem(row, column, item)
+        table.blockSignals(blocked)
+
+    def showButtons(self) -> None:
+        parameters, session = self._parameterNode, self.logic.session
+        points = bool(parameters and mrml.points_lps(parameters.clicks))
+        states = panel.button_states(
+            bool(parameters and parameters.volume), points, session.busy, bool(session.results)
+        )
+        for name, (enabled, tip) in states.items():
+            button = getattr(self.ui, name)
+            button.enabled, button.toolTip = enabled, _(tip)
+        self.ui.progressBar.visible = self.ui.cancelButton.visible = session.busy
+
+    def onRow(self, row: int, _column: int = 0) -> None:
+        label = list(targets_from_json(self._parameterNode.targets))[row].label
+        one = self.refined.get(label)
+        if one is not None:
+            mrml.jump_to(one.target.lps_mm if one.center_lps_mm is None else one.center_lps_mm)
+
+    def onPlacing(self, placing: bool) -> None:
+        self.ui.placeButton.checked = placing
+
+    def ensureClicks(self) -> Any:
+        self._parameterNode.clicks = self._parameterNode.clicks or mrml.new_clicks(mrml.CLICKS)
+        return self._parameterNode.clicks
+
+    def onPlace(self, placing: bool) -> None:
+        self.ensureClicks()
+        self.ui.placeWidget.setPlaceModeEnabled(placing)
+
+    def onUndo(self) -> None:
+        mrml.undo_point(self._parameterNode.clicks)
+
+    def onClear(self) -> None:
+        self._parameterNode.clicks.RemoveAllControlPoints()
+
+    def onAdd(self) -> None:
+        self._parameterNode.targets = panel.longer_table(self._parameterNode.targets)
+
+    def onRemove(self) -> None:
+        row = self.ui.targetsTable.currentRow()
+        self._parameterNode.targets = panel.shorter_table(self._parameterNode.targets, row)
+
+    def onCellEdited(self, item: Any) -> None:
+        old, text = self._parameterNode.targets, item.text()
+        self._parameterNode.targets = panel.changed_table(old, item.row(), item.column(), text)
+        self._settle.start(SETTLE_MS)  # shows the old text again where the new one cannot be
+
+    def presets(self) -> dict[str, str]:
+        saved = slicer.util.settingsValue(PRESETS, "{}")
+        return {**panel.presets(), **json.loads(saved)}
+
+    def onPreset(self, _index: int) -> None:
+        self._parameterNode.targets = self.presets()[self.ui.presetComboBox.currentText]
+
+    def onSavePreset(self) -> None:
+        name = qt.QInputDialog.getText(None, _("Save preset"), _("Name of this set of spheres:"))
+        if name and name not in panel.presets():
+            own = {n: t for n, t in self.presets().items() if n not in panel.presets()}
+            qt.QSettings().setValue(PRESETS, json.dumps({**own, name: self._parameterNode.targets}))
+            self.ui.presetComboBox.clear()
+            self.ui.presetComboBox.addItems(list(self.presets()))
+            self.ui.presetComboBox.currentText = name
+
+    def onFind(self) -> None:
+        self._parameterNode.targets = panel.with_iec(self._parameterNode.targets)
+        self.startJob(auto=True)
+
+    def onMeasure(self) -> None:
+        self.startJob(auto=False)
+
+    def startJob(self, auto: bool) -> None:
+        self.ui.statusLabel.text = ""
+        with slicer.util.tryWithErrorDisplay(_("The spheres cannot be measured."), waitCursor=True):
+            self.logic.start(self._parameterNode, auto, self.onProgress, self.onDone, self.onFailed)
+        self.showButtons()
+
+    def onCancel(self) -> None:
+        self.logic.session.job.cancel()
+
+    def onProgress(self, done: int, total: int, message: str) -> None:
+        self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
+        self.ui.statusLabel.text = message
+
+    def onFailed(self, reason: str) -> None:
+        self.ui.statusLabel.text = reason or _("Cancelled.")
+        self.showButtons()
+
+    def onDone(self, report: dict[str, Any]) -> None:
+        self.logic.session.take(report, self.ensureClicks())
+        self.ui.statusLabel.text = ""
+        self.showReport(report)
+        self._settle.start(SETTLE_MS)
+
+    def showReport(self, report: dict[str, Any] | None) -> None:
+        self.showRows(self.ui.resultsTable, panel.result_rows(report) if report else [])
+        self.ui.summaryLabel.text = panel.summary_of(report) if report else ""
+        self.ui.chartComboBox.clear()
+        self.ui.chartComboBox.addItems(mrml.charts())
+        self.showButtons()
+
+    def onChart(self, _index: int) -> None:
+        mrml.show_in_plot_view(self.ui.plotView, self.ui.chartComboBox.currentText)
+
+    def onExport(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
+            parent = self._parameterNode.exportFolder or Path(slicer.app.defaultScenePath)
+            target = export.export_results(self.logic.session.results, Path(parent))
+            self.ui.statusLabel.text = _("Written to {folder}").format(folder=target)
+
+
+class SphereVOITest(ScriptedLoadableModuleTest):
+    """Self-test: a phantom made here is refined in the scene."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def test_aRoughClickBecomesTheCentre(self) -> None:
+        volume, truth = mrml.small_phantom()
+        logic = SphereVOILogic()
+        parameters = logic.getParameterNode()
+        parameters.volume, parameters.clicks = volume, mrml.new_clicks(mrml.CLICKS)
+        label = targets_from_json(parameters.targets)[0].label
+        mrml.set_points(parameters.clicks, [(label, tuple(value + 3.0 for value in truth))])
+        center = logic.refine(parameters)[label].center_lps_mm
+        self.assertLess(max(abs(a - b) for a, b in zip(center, truth, strict=True)), 0.01)
