@@ -20,9 +20,9 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TumorAnalysisLib import mrml
+from TumorAnalysisLib import mrml, panel_tables
 from TumorAnalysisLib.patient import Role
-from TumorAnalysisLib.session import Session, chosen_path, patient_cells, summary_text
+from TumorAnalysisLib.session import Session, summary_text
 
 WINDOWS = ("liver", "abdomen", "soft tissue", "lung", "bone")
 CONNECTIVITIES = ((26, _("faces, edges, corners (26)")), (6, _("faces (6)")))
@@ -78,6 +78,7 @@ class TumorAnalysisLogic(ScriptedLoadableModuleLogic):
         """Save CT and segmentation as a data set of one patient, with the roles the user chose."""
         self.session.dataset = mrml.save_for_analysis(volume, segmentation, self.session.new_folder())
         self.session.open_scene(organ, lesions, mrml.segment_names(segmentation))
+        self.shown = mrml.adopt(volume, segmentation)
 
     def showPatient(self, results: Path, entry: Any) -> None:
         """Replace the shown patient."""
@@ -185,30 +186,14 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.updateButtons()
 
     def updateButtons(self) -> None:
-        parameters, session, busy = self._parameterNode, self.logic.session, self.job.running
-        if not parameters:
+        if not self._parameterNode:
             return
-        wait, chosen = (_("Wait until the job is done.") if busy else ""), self.selectedPatient()
-        scene = parameters.volume and parameters.segmentation and self.checkedLesions()
-        read = chosen if chosen and chosen["status"] == "ok" else None
-        for button, reason in (
-            (self.ui.scanButton, "" if chosen_path(parameters.dataset) else _("Choose a folder or a zip archive first.")),
-            (
-                self.ui.analyseSceneButton,
-                "" if scene else _("Choose a CT, a segmentation, its organ and its lesions first."),
-            ),
-            (self.ui.showButton, "" if read else _("Select a patient that could be read first.")),
-            (self.ui.analysePatientButton, "" if read else _("Select a patient that could be read first.")),
-            (self.ui.analyseAllButton, "" if session.patients else _("Find patients first.")),
-            (
-                self.ui.exportButton,
-                "" if session.results and chosen_path(parameters.output) else _("Analyse first, and choose a new folder."),
-            ),
-            (self.ui.burdenPlotButton, "" if session.report else _("Analyse first.")),
-            (self.ui.sizePlotButton, "" if session.report else _("Analyse first.")),
-        ):
-            button.enabled = not (wait or reason)
-            button.toolTip = wait or reason or button.text
+        busy = self.job.running
+        reasons = self.logic.session.obstacles(self._parameterNode, self.selectedPatient(), bool(self.checkedLesions()))
+        for name, reason in reasons.items():
+            button = getattr(self.ui, name)
+            button.enabled = not (busy or reason)
+            button.toolTip = _("Wait until the job is done.") if busy else reason or button.text
         self.ui.cancelButton.enabled = self.ui.progressBar.visible = busy
 
     def selectedPatient(self) -> Any:
@@ -230,7 +215,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onScan(self) -> None:
         self.logic.session.open(self._parameterNode.dataset)
         for table in (self.ui.patientTable, self.ui.lesionTable, self.ui.structureTable):
-            table.rowCount = 0
+            self.fill(table, [])
         self.start(
             self.logic.session.list_settings(),
             lambda report: _("{n} patients found.").format(n=len(report["patients"])),
@@ -264,9 +249,8 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onMessage(self, message: Any) -> None:
         if "patient" in message:
-            entry = message["patient"]
-            row = self.logic.session.add(entry)
-            self.fillRow(self.ui.patientTable, row, patient_cells(entry))
+            self.logic.session.add(message["patient"])
+            self.fill(self.ui.patientTable, panel_tables.patient_rows(self.logic.session.patients))
             self.updateButtons()
 
     def onDone(self, report: Any) -> None:
@@ -292,38 +276,31 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def afterAnalysis(self, report: Any) -> str:
         session = self.logic.session
         session.results, session.report = self._output, report
-        self.lesions = [lesion for entry in report["patients"] for lesion in entry["lesions"]]
-        self.ui.lesionTable.rowCount = 0
-        for row, one in enumerate(self.lesions):
-            keys = ("volume_ml", "longest_diameter_mm", "short_axis_mm", "distance_to_surface_mm", "hu_mean")
-            numbers = ["" if one[key] is None else f"{one[key]:.2f}" for key in keys]
-            self.fillRow(self.ui.lesionTable, row, (one["patient"], one["name"], *numbers))
+        self.fill(self.ui.lesionTable, panel_tables.lesion_rows(session.lesions))
         self.tables = (
-            mrml.add_table("Lesions", mrml.lesion_columns(self.lesions)),
+            mrml.add_table("Lesions", mrml.lesion_columns(session.lesions)),
             mrml.add_table("Patients", mrml.patient_columns(report["patients"])),
         )
-        if len(report["patients"]) == 1:
+        only = report["patients"][0]["id"]
+        if (
+            len(report["patients"]) == 1
+            and (session.folder_of(self._output, only) / "ct.nrrd").is_file()
+            and only != "scene"
+        ):
             self.afterShow(report)
         self.ui.summaryLabel.text = summary_text(report)
         return _("Analysed in {s:.0f} s.").format(s=report["seconds"])
 
-    def fillRow(self, table: Any, row: int, texts: Any) -> None:
-        table.rowCount = max(table.rowCount, row + 1)
-        for column, text in enumerate(texts):
-            item = qt.QTableWidgetItem(text)
-            item.setToolTip(text)
-            table.setItem(row, column, item)
+    def fill(self, table: Any, rows: Any) -> None:
+        panel_tables.fill(table, rows, qt.QTableWidgetItem)
 
     def fillStructures(self, entry: Any) -> None:
-        blocked = self.ui.structureTable.blockSignals(True)
-        self.ui.structureTable.rowCount = 0
+        table = self.ui.structureTable
+        self.fill(table, panel_tables.structure_rows(entry))
         for row, one in enumerate(entry["structures"]):
-            overlap = "" if one["liver_overlap"] is None else f"{one['liver_overlap']:.0%}"
-            self.fillRow(self.ui.structureTable, row, (one["name"], one["role"], f"{one['volume_ml']:.2f}", overlap))
-            visible = one["role"] in (Role.ORGAN.value, Role.LESION.value)
-            self.ui.structureTable.item(row, 0).setCheckState(qt.Qt.Checked if visible else qt.Qt.Unchecked)
+            visible = one["role"] in panel_tables.SHOWN_AT_FIRST
+            table.item(row, 0).setCheckState(qt.Qt.Checked if visible else qt.Qt.Unchecked)
             mrml.set_segment_visible(self.logic.shown, one["name"], visible)
-        self.ui.structureTable.blockSignals(blocked)
 
     def onStructureChecked(self, item: Any) -> None:
         if item.column() == 0 and self.logic.shown:
@@ -350,7 +327,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onLesionSelected(self) -> None:
         row, shown = self.ui.lesionTable.currentRow(), self.logic.shown
         if 0 <= row < self.ui.lesionTable.rowCount:
-            lesion = self.lesions[row]
+            lesion = self.logic.session.lesions[row]
             mrml.jump_to(lesion["centroid_ras_mm"])
             if shown and shown.patient_id == lesion["patient"]:
                 mrml.show_diameters(shown, lesion)

@@ -20,12 +20,13 @@ LONGEST_COLOR, SHORT_COLOR = (1.0, 0.85, 0.18), (0.34, 0.71, 0.91)
 
 @dataclass(frozen=True)
 class ShownPatient:
-    """The nodes of a patient in the scene."""
+    """The nodes of a patient in the scene; ``owned`` if they were loaded here and may be removed."""
 
     patient_id: str
     volume: Any
     segmentation: Any
     study_item: int
+    owned: bool = True
 
 
 def load_patient(folder: Path, entry: Entry) -> ShownPatient:
@@ -51,6 +52,13 @@ def load_patient(folder: Path, entry: Entry) -> ShownPatient:
     return shown
 
 
+def adopt(volume: Any, segmentation: Any) -> ShownPatient:
+    """Take CT and segmentation of the user's scene as the patient shown."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
+    return ShownPatient("scene", volume, segmentation, parent, owned=False)
+
+
 def into_study(shown: ShownPatient, node: Any) -> None:
     """Put a node under the patient's study."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
@@ -67,7 +75,9 @@ def show(shown: ShownPatient) -> None:
 
 
 def remove(shown: ShownPatient) -> None:
-    """Take a patient and everything under it out of the scene, so that only one is in memory."""
+    """Take a patient and everything under it out of the scene, so that only one is in memory; the user's own nodes stay."""
+    if not shown.owned:
+        return
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     for node in (shown.segmentation, shown.volume):
         if slicer.mrmlScene.IsNodePresent(node):
@@ -158,7 +168,7 @@ def add_table(name: str, columns: Mapping[str, Sequence[Any]]) -> Any:
         for value in values:
             array.InsertNextValue(str(value) if is_text else float("nan") if value is None else float(value))
         table.AddColumn(array)
-    node.SetUseColumnNameAsColumnHeader(True)
+    node.SetUseColumnTitleAsColumnHeader(True)
     return node
 
 

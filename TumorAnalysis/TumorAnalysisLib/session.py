@@ -51,14 +51,34 @@ class Session:
         self.roles = {("", name): Role.LESION if name in chosen else Role.OTHER for name in others}
         self.roles[("", organ)] = Role.ORGAN
 
-    def add(self, entry: Entry) -> int:
-        """Take in a patient and return its row; a patient that came before is replaced."""
+    def add(self, entry: Entry) -> None:
+        """Take in a patient; one that came before is replaced."""
         ids = [one["id"] for one in self.patients]
         if entry["id"] in ids:
             self.patients[ids.index(entry["id"])] = entry
-            return ids.index(entry["id"])
-        self.patients.append(entry)
-        return len(self.patients) - 1
+        else:
+            self.patients.append(entry)
+
+    @property
+    def lesions(self) -> list[Entry]:
+        """The lesions of the last analysis, patient by patient."""
+        return [lesion for entry in self.report["patients"] for lesion in entry["lesions"]] if self.report else []
+
+    def obstacles(self, parameters: Any, chosen: Entry | None, lesions_checked: bool) -> dict[str, str]:
+        """Say for each button why it cannot be used now; an empty text means that it can."""
+        scene = parameters.volume and parameters.segmentation and lesions_checked
+        no_patient = "" if chosen and chosen["status"] == "ok" else "Select a patient that could be read first."
+        not_analysed = "" if self.report else "Analyse first."
+        return {
+            "scanButton": "" if chosen_path(parameters.dataset) else "Choose a folder or a zip archive first.",
+            "analyseSceneButton": "" if scene else "Choose a CT, a segmentation, its organ and its lesions first.",
+            "showButton": no_patient,
+            "analysePatientButton": no_patient,
+            "analyseAllButton": "" if self.patients else "Find patients first.",
+            "exportButton": not_analysed or ("" if chosen_path(parameters.output) else "Choose a new folder first."),
+            "burdenPlotButton": not_analysed,
+            "sizePlotButton": not_analysed,
+        }
 
     def list_settings(self) -> TumorSettings:
         """Return the settings that list the patients."""
@@ -106,14 +126,6 @@ def _literal(patient_id: str) -> str:
 def chosen_path(path: Path | None) -> bool:
     """True if the user has chosen a path; an empty field is the current folder."""
     return path is not None and str(path) not in ("", ".")
-
-
-def patient_cells(entry: Entry) -> tuple[str, ...]:
-    """Return the texts of a patient's row: id, sex, slices, spacing, number of structures, problems."""
-    if entry["status"] != "ok":
-        return entry["id"], "", "", "", "", f"{entry['status']}: {entry['reason']}"
-    spacing = f"{entry['pixel_mm']:.2f} / {entry['slice_spacing_mm']:.2f}"
-    return entry["id"], entry["sex"], str(entry["slices"]), spacing, str(len(entry["structures"])), "; ".join(entry["warnings"])
 
 
 def summary_text(report: Entry) -> str:
