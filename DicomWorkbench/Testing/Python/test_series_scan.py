@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import time
 import zipfile
@@ -337,6 +339,27 @@ def test_a_cancelled_scan_stops_within_a_second_and_leaves_nothing(
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="kills the child as only POSIX can")
+def test_what_a_killed_scan_unpacked_is_removed_by_the_next_one(maker: Any, tmp_path: Path) -> None:
+    maker.stack(3)
+    archive = zipped(maker.folder, tmp_path / "a.zip")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    script = (
+        "import os, signal, sys\n"
+        "from DicomWorkbenchLib.series import scan\n"
+        "scan(sys.argv[1]) and os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    command = [sys.executable, "-c", script, str(archive)]
+    assert subprocess.run(command, env=environment, timeout=60, check=False).returncode == -signal.SIGKILL
+    (left,) = scratch.iterdir()
+    assert len([path for path in left.rglob("*") if path.is_file()]) == 4  # three slices and the owner's mark
+    script = "import sys; from DicomWorkbenchLib.series import scan; scan(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", script, str(archive)], env=environment, timeout=60, check=True)
+    assert list(scratch.iterdir()) == []
+
+
 def test_a_scan_that_nobody_closed_removes_what_it_unpacked(maker: Any, tmp_path: Path) -> None:
     maker.stack(2)
     found = scan(zipped(maker.folder, tmp_path / "a.zip"))
@@ -349,7 +372,7 @@ def test_a_scan_that_nobody_closed_removes_what_it_unpacked(maker: Any, tmp_path
 @pytest.mark.skipif(sys.platform != "linux", reason="file names that are no text exist on Linux")
 def test_a_file_name_that_is_no_text_can_be_reported(maker: Any) -> None:
     path = maker.slice("odd")
-    os.rename(os.fsencode(path), os.fsencode(path.parent) + b"/caf\xe9")
+    path.rename(os.fsdecode(os.fsencode(path.parent) + b"/caf\xe9"))
     with scan(maker.folder) as found:
         origin = found.series[0].instances[0].origin
         assert found.series[0].instances[0].path.exists()
