@@ -348,7 +348,8 @@ def test_what_a_killed_scan_unpacked_is_removed_by_the_next_one(maker: Any, tmp_
     script = (
         "import os, signal, sys\n"
         "from DicomWorkbenchLib.series import scan\n"
-        "scan(sys.argv[1]) and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "found = scan(sys.argv[1])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {**os.environ, "TMPDIR": str(scratch)}
     command = [sys.executable, "-c", script, str(archive)]
