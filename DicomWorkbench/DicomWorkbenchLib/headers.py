@@ -13,12 +13,13 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from DicomWorkbenchLib.errors import FileError
-from DicomWorkbenchLib.headers_parse import NotDicom, ParsedHeader, Tag, Unusual, inflating, parse_header
+from DicomWorkbenchLib.headers_parse import NotDicom, ParsedHeader, Unusual, inflating, parse_header
+from DicomWorkbenchLib.headers_tags import Tag
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Header", "NotDicom", "Tag", "inflated", "quiet_pydicom", "read_dataset", "read_header"]
 
 _BINARY = {2: "H", 4: "I"}  # bytes of one US or UL value -> struct code
-_PYDICOM = threading.RLock()
 
 
 class Header:
@@ -147,6 +147,37 @@ def inflated(path: Path, count: int) -> bytes:
         raise FileError(f"{path} is a broken deflated DICOM file: {error}") from error
 
 
+class _Quiet:
+    """Silences pydicom while anybody in the process uses it on foreign files.
+
+    Warning filters and loggers belong to the whole process: the first to come changes them, the last to leave puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._undo = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._undo.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+                logger = logging.getLogger("pydicom")
+                self._undo.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.CRITICAL)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._undo.close()
+
+
+_QUIET = _Quiet()
+
+
 @contextmanager
 def quiet_pydicom(problem: str = "") -> Iterator[None]:
     """Use pydicom on files nobody vouches for: without its warnings, and with its many errors turned into one.
@@ -159,20 +190,13 @@ def quiet_pydicom(problem: str = "") -> Iterator[None]:
     ------
     FileError : with ``problem``; what pydicom says stays the cause only, as it may quote the bytes of a patient's name.
     """
-    # Warning filters and loggers belong to the whole process, so only one thread at a time may change them.
-    logger = logging.getLogger("pydicom")
-    with _PYDICOM, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)
+    with _QUIET:
         try:
             yield
         except _pydicom_errors() as error:
             if problem:
                 raise FileError(problem) from error
             raise
-        finally:
-            logger.setLevel(level)
 
 
 def _pydicom_errors() -> tuple[type[Exception], ...]:

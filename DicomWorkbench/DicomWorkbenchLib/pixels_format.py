@@ -14,7 +14,8 @@ import numpy as np
 
 from DicomWorkbenchLib.errors import PixelDataError
 from DicomWorkbenchLib.headers import Header
-from DicomWorkbenchLib.headers_parse import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, Tag
+from DicomWorkbenchLib.headers_parse import DEFLATED_LE, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from DicomWorkbenchLib.headers_tags import Tag
 
 if TYPE_CHECKING:
     from pydicom import Dataset

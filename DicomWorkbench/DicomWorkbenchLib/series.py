@@ -21,18 +21,8 @@ from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 from DicomWorkbenchLib.series_copies import without_copied_objects, without_copies
 from DicomWorkbenchLib.series_files import FoundFile, find_files
 from DicomWorkbenchLib.series_links import link
-from DicomWorkbenchLib.series_model import (
-    Instance,
-    LinkedObject,
-    Plane,
-    Problem,
-    ProblemKind,
-    Series,
-    Severity,
-    counted,
-    folder_of,
-    named,
-)
+from DicomWorkbenchLib.series_model import Instance, LinkedObject, Plane, Series, folder_of
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind, Severity, counted, named
 from DicomWorkbenchLib.series_read import Archive, Examined, Ignored, ImageRecord, NoImage, examine
 from DicomWorkbenchLib.series_stacks import build_series
 

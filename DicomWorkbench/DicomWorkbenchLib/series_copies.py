@@ -11,7 +11,8 @@ from collections.abc import Iterable
 
 from DicomWorkbenchLib.headers_parse import UNDEFINED
 from DicomWorkbenchLib.progress import CancelToken
-from DicomWorkbenchLib.series_model import Instance, LinkedObject, Problem, ProblemKind, counted, named
+from DicomWorkbenchLib.series_model import Instance, LinkedObject
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind, counted, named
 from DicomWorkbenchLib.series_read import ImageRecord
 
 _BLOCK = 1 << 18  # bytes compared at once

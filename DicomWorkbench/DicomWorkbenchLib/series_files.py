@@ -8,7 +8,7 @@ from pathlib import Path
 
 from DicomWorkbenchLib.outputs import is_hidden_stage
 from DicomWorkbenchLib.progress import CancelToken
-from DicomWorkbenchLib.series_model import Problem, ProblemKind
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind
 
 Report = Callable[[Problem], None]
 FoundFile = tuple[str, str]  # path, origin: the same place, as the user knows it

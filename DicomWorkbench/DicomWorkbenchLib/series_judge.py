@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from DicomWorkbenchLib.geometry import FloatArray
-from DicomWorkbenchLib.series_model import Plane, Problem, ProblemKind, Series, counted, named, origins_of
+from DicomWorkbenchLib.series_model import Plane, Series, origins_of
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind, counted, named
 
 SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place; real slices are at least 0.1 mm apart
 REGULAR_SHARE = 0.1  # a slice may lie this share of the spacing off its place

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from DicomWorkbenchLib.headers import quiet_pydicom, read_dataset
-from DicomWorkbenchLib.series_model import LinkedObject, Problem, ProblemKind, Series
+from DicomWorkbenchLib.series_model import LinkedObject, Series
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -16,87 +15,9 @@ import numpy as np
 
 from DicomWorkbenchLib.errors import GeometryError
 from DicomWorkbenchLib.geometry import FloatArray, Point3, index_matrix_lps, slice_normal, spacing_of
+from DicomWorkbenchLib.series_problems import Problem
 
 Orientation = tuple[float, float, float, float, float, float]
-
-
-class Severity(StrEnum):
-    """How much a problem matters."""
-
-    NOTE = "note"  # worth knowing; nothing is lost
-    WARNING = "warning"  # the result may be wrong or incomplete
-    ERROR = "error"  # this file or series cannot be used
-
-
-class ProblemKind(StrEnum):
-    """What can be wrong with files and series; the value is stable and appears in reports."""
-
-    UNREADABLE_FILE = "unreadable file"
-    UNREADABLE_FOLDER = "unreadable folder"
-    REFUSED_ARCHIVE = "refused archive"
-    TRUNCATED = "truncated file"
-    NO_PIXELS = "no pixel data"
-    NON_IMAGE = "not an image"
-    MULTI_FRAME = "multi-frame"
-    NO_POSITION = "no position"
-    BAD_ORIENTATION = "bad orientation"
-    DUPLICATE_INSTANCE = "duplicate instance"
-    SHARED_IDENTITY = "shared identity"
-    DUPLICATE_POSITION = "duplicate position"
-    GAP = "gap"
-    MIXED_SPACING = "mixed slice spacing"
-    SHIFTED = "shifted slices"
-    MIXED_PIXEL_SPACING = "mixed pixel spacing"
-    GANTRY_TILT = "gantry tilt"
-    SPLIT_SERIES = "several stacks in one series"
-    SEVERAL_SERIES = "several series in one folder"
-    UNLINKED = "unlinked object"
-    BAD_SLICE = "bad slice"
-
-    @property
-    def severity(self) -> Severity:
-        """How much this kind matters."""
-        return _SEVERITY.get(self, Severity.WARNING)
-
-
-_SEVERITY = {
-    ProblemKind.UNREADABLE_FILE: Severity.ERROR,
-    ProblemKind.UNREADABLE_FOLDER: Severity.ERROR,
-    ProblemKind.REFUSED_ARCHIVE: Severity.ERROR,
-    ProblemKind.TRUNCATED: Severity.ERROR,
-    ProblemKind.BAD_SLICE: Severity.ERROR,
-    ProblemKind.DUPLICATE_POSITION: Severity.ERROR,
-    ProblemKind.MIXED_PIXEL_SPACING: Severity.ERROR,
-    ProblemKind.NON_IMAGE: Severity.NOTE,
-    ProblemKind.MULTI_FRAME: Severity.NOTE,
-    ProblemKind.DUPLICATE_INSTANCE: Severity.NOTE,
-    ProblemKind.SPLIT_SERIES: Severity.NOTE,
-    ProblemKind.SEVERAL_SERIES: Severity.NOTE,
-}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something a user should know about the input.
-
-    Parameters
-    ----------
-    kind : what it is.
-    message : a sentence for a radiographer; it names files and holds no patient data.
-    origins : the files or folders it is about, as the user knows them (inside archives too).
-    """
-
-    kind: ProblemKind
-    message: str
-    origins: tuple[str, ...] = ()
-
-    @property
-    def severity(self) -> Severity:
-        """How much it matters."""
-        return self.kind.severity
-
-    def __str__(self) -> str:
-        return self.message
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,17 +207,6 @@ def spacing_pair(values: tuple[float, ...]) -> tuple[float, float] | None:
 def origins_of(planes: Iterable[Plane]) -> tuple[str, ...]:
     """Name the files of some planes, each once."""
     return tuple(dict.fromkeys(plane.instance.origin for plane in planes))
-
-
-def counted(count: int, noun: str) -> str:
-    """Write a number with its noun: "1 slice", "3 slices"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def named(origins: Sequence[str], *, most: int = 3) -> str:
-    """List a few files in a message and count the rest."""
-    rest = len(origins) - most
-    return ", ".join(origins[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def folder_of(origin: str) -> str:

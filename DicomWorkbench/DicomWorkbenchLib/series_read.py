@@ -14,16 +14,8 @@ from DicomWorkbenchLib.headers import Header, NotDicom, Tag, read_header
 from DicomWorkbenchLib.headers_parse import UNDEFINED
 from DicomWorkbenchLib.series_frames import ENHANCED_CLASSES, NM_CLASS, enhanced_planes, nm_planes
 from DicomWorkbenchLib.series_links import LINKED_CLASSES, read_linked
-from DicomWorkbenchLib.series_model import (
-    Instance,
-    LinkedObject,
-    Plane,
-    Problem,
-    ProblemKind,
-    orientation_of,
-    point_of,
-    spacing_pair,
-)
+from DicomWorkbenchLib.series_model import Instance, LinkedObject, Plane, orientation_of, point_of, spacing_pair
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 Identity = tuple[str, str, str, str]  # UIDs: series, study, frame of reference, SOP class

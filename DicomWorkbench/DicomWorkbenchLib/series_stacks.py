@@ -15,16 +15,8 @@ import numpy as np
 
 from DicomWorkbenchLib.geometry import slice_normal
 from DicomWorkbenchLib.series_judge import judge
-from DicomWorkbenchLib.series_model import (
-    Orientation,
-    Plane,
-    Problem,
-    ProblemKind,
-    Series,
-    folder_of,
-    named,
-    origins_of,
-)
+from DicomWorkbenchLib.series_model import Orientation, Plane, Series, folder_of, origins_of
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind, named
 from DicomWorkbenchLib.series_read import Identity, ImageRecord, SeriesFacts
 
 MARK_NAMES = (

@@ -20,7 +20,8 @@ from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.pixels_native import without_unused_bits
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 from DicomWorkbenchLib.series_judge import judge
-from DicomWorkbenchLib.series_model import Problem, ProblemKind, Series, Severity
+from DicomWorkbenchLib.series_model import Series
+from DicomWorkbenchLib.series_problems import Problem, ProblemKind, Severity
 from DicomWorkbenchLib.volume_plan import SlicePlan, plan_slices
 
 __all__ = ["Volume", "decode_pixels", "read_volume"]

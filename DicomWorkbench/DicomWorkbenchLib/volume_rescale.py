@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from DicomWorkbenchLib.headers import Header, quiet_pydicom, read_dataset
-from DicomWorkbenchLib.headers_parse import Tag
+from DicomWorkbenchLib.headers_tags import Tag
 from DicomWorkbenchLib.pixels_format import PixelFormat
 from DicomWorkbenchLib.pixels_native import PixelArray
 from DicomWorkbenchLib.series_frames import FUNCTIONAL_GROUPS, first_item, group_item
