@@ -171,15 +171,27 @@ class Ledger(LeaseLedger):
             row = connection.execute(query, (source,)).fetchone()
         return job_of(row) if row else None
 
-    def undisposed(self, after: int = 0, limit: int = 1000) -> list[Job]:
-        """Return ended jobs whose input of ours is not where it belongs yet; chains that still run are left out."""
+    def undisposed(self, limit: int = 1000) -> list[Job]:
+        """Return ended jobs whose input of ours still lies in the input folder; chains that still run are left out."""
         query = (
-            "SELECT * FROM jobs WHERE owned = 1 AND disposal IN ('', 'archived') AND seq > ?"
+            "SELECT * FROM jobs WHERE owned = 1 AND disposal = ''"
             " AND state IN ('done', 'failed', 'quarantined') ORDER BY seq LIMIT ?"
         )
         with self.reading() as connection:
-            jobs = [job_of(row) for row in connection.execute(query, (after, limit)).fetchall()]
-            return [job for job in jobs if job.disposal or not _chain_runs(connection, job)]
+            jobs = [job_of(row) for row in connection.execute(query, (limit,)).fetchall()]
+            return [job for job in jobs if not _chain_runs(connection, job)]
+
+    def archived(self, ended_before: float, limit: int = 1000) -> list[Job]:
+        """Return jobs that ended before a time and whose input is in the archive."""
+        query = "SELECT * FROM jobs WHERE owned = 1 AND disposal = 'archived' AND ended <= ? ORDER BY seq LIMIT ?"
+        with self.reading() as connection:
+            return [job_of(row) for row in connection.execute(query, (ended_before, limit)).fetchall()]
+
+    def recently_done(self, limit: int) -> list[Job]:
+        """Return the jobs that were done last."""
+        query = "SELECT * FROM jobs WHERE state = 'done' ORDER BY seq DESC LIMIT ?"
+        with self.reading() as connection:
+            return [job_of(row) for row in connection.execute(query, (limit,)).fetchall()]
 
     def history(self, job_id: str) -> list[Event]:
         """Return all that has happened to a job."""

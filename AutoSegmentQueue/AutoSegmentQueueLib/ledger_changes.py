@@ -115,7 +115,12 @@ def key_of(job: Job | NewJob, content: Content) -> str:
 def admit(connection: sqlite3.Connection, job: Job, content: Content, now: float) -> Job:
     """Queue a job whose input is complete; where equal content is known already, link it to that job instead."""
     key = key_of(job, content)
-    columns = {"sha256": content.sha256, "bytes": content.bytes, "voxels": content.voxels, "queued": now}
+    columns: dict[str, Any] = {
+        "sha256": content.sha256,
+        "bytes": content.bytes,
+        "voxels": content.voxels,
+        "queued": now,
+    }
     first = _same_work(connection, key, job.id)
     if first is None:
         return change(connection, job, State.QUEUED, now, key=key, link_of=None, **columns)

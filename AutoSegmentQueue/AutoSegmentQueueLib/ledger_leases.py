@@ -38,16 +38,16 @@ class LeaseLedger(LedgerStore):
     now: Callable[[], float] = staticmethod(time.time)  # wall clock, for people
     clock: Callable[[], float] = staticmethod(lease_clock)  # for leases only
 
-    def lease(self, owner: str, devices: Iterable[str], seconds: float) -> Job | None:
-        """Give the next job for one of the devices to a worker; None if there is none or the queue is paused."""
-        names = sorted(devices)
+    def lease(self, owner: str, seconds: float, full: Iterable[str] = ()) -> Job | None:
+        """Give the next job to a worker, none for devices that are full; None if there is none or the queue is paused."""
+        names = sorted(full)
         query = (
             "SELECT * FROM jobs WHERE state = 'queued' AND link_of IS NULL AND not_before <= ?"
-            f" AND device IN ({', '.join('?' * len(names))}) ORDER BY priority DESC, seq LIMIT 1"
+            f" AND device NOT IN ({', '.join('?' * len(names))}) ORDER BY priority DESC, seq LIMIT 1"
         )
         values = (self.now(), *names)
         with self.reading() as connection:  # most looks find nothing; they should cost no write
-            if not names or self.paused or connection.execute(query, values).fetchone() is None:
+            if self.paused or connection.execute(query, values).fetchone() is None:
                 return None
         with self.writing() as connection:
             row = connection.execute(query, values).fetchone()
@@ -59,6 +59,15 @@ class LeaseLedger(LedgerStore):
             leased = change(connection, job, State.LEASED, self.now(), "", **lease, **counts)
         reach("lease.taken")
         return leased
+
+    def has_work(self) -> bool:
+        """True if a job waits for a worker or is with one; links to equal content do not count."""
+        query = (
+            "SELECT 1 FROM jobs WHERE (state = 'queued' AND link_of IS NULL)"
+            " OR state IN ('leased', 'running', 'validating') LIMIT 1"
+        )
+        with self.reading() as connection:
+            return connection.execute(query).fetchone() is not None
 
     def begin(self, job_id: str, fence: int) -> Job:
         """Say that the process of a job is being started; this counts as an attempt."""
@@ -87,11 +96,14 @@ class LeaseLedger(LedgerStore):
         with self.writing() as connection:
             return change(connection, held(connection, job_id, fence), State.VALIDATING, self.now(), note)
 
-    def reserve(self, job_id: str, fence: int, candidates: Iterable[str]) -> str:
-        """Give a job, once and for all its attempts, the first folder no other job has."""
+    def reserve(self, job_id: str, fence: int, candidates: Iterable[str], taken: str = "") -> str:
+        """Give a job, once and for all its attempts, the first folder no other job has.
+
+        ``taken`` is the folder it had and which turned out to be somebody else's; then it gets another one.
+        """
         with self.writing() as connection:
             job = held(connection, job_id, fence)
-            if job.reserved:
+            if job.reserved and job.reserved != taken:
                 return job.reserved
             for candidate in candidates:
                 if not connection.execute("SELECT 1 FROM jobs WHERE reserved = ?", (candidate,)).fetchone():

@@ -43,8 +43,9 @@ class NewJob:
 
     @property
     def device(self) -> str:
-        """The device it runs on."""
-        return str(self.options.get("device", "cpu"))
+        """The device whose slot it takes; "gpu" is the first one."""
+        device = str(self.options.get("device", "cpu"))
+        return "gpu:0" if device == "gpu" else device
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ CREATE INDEX by_state ON jobs(state, seq);
 CREATE INDEX by_source ON jobs(source);
 CREATE INDEX by_link ON jobs(link_of) WHERE link_of IS NOT NULL;
 CREATE INDEX by_parent ON jobs(parent) WHERE parent IS NOT NULL;
-CREATE INDEX undisposed ON jobs(seq) WHERE disposal IN ('', 'archived') AND owned = 1;
+CREATE INDEX undisposed ON jobs(state, seq) WHERE disposal = '' AND owned = 1;
+CREATE INDEX archived ON jobs(ended) WHERE disposal = 'archived' AND owned = 1;
 CREATE TABLE history (
   event INTEGER PRIMARY KEY AUTOINCREMENT,
   at REAL NOT NULL,

@@ -71,6 +71,12 @@ WORKFLOWS: dict[str, Workflow] = {
             "spheres",
         ),
         Workflow(
+            "queue",
+            "Segment scans one after another with a durable queue; deliver 3D models.",
+            "AutoSegmentQueueLib.cli:command",
+            extra="queue",
+        ),
+        Workflow(
             "stream",
             "Open, serve and repack compressed multi-frame DICOM of any size, frame by frame.",
             "MultiframeStreamerLib.cli:command",

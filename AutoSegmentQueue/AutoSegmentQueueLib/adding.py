@@ -1,0 +1,80 @@
+"""Adding scans by name: they are checked at once, read where they are, and never moved unless they lie in the input folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from AutoSegmentQueueLib import kinds
+from AutoSegmentQueueLib.formats import base_name
+from AutoSegmentQueueLib.home import Home
+from AutoSegmentQueueLib.intake import Intake
+from AutoSegmentQueueLib.intake_units import look_at, safe_name
+from AutoSegmentQueueLib.ledger import Job, Ledger, NewJob
+from AutoSegmentQueueLib.ledger_rows import Step
+from AutoSegmentQueueLib.settings import QueueSettings
+from AutoSegmentQueueLib.states import State
+
+LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be done with a scan."""
+
+    settings: QueueSettings
+    kind: str = kinds.SEGMENT
+    options: dict[str, Any] = field(default_factory=dict)
+    then: tuple[str, ...] = ()
+    priority: int = 0
+    user: str = ""
+
+    def __post_init__(self) -> None:
+        for kind, options in ((self.kind, self.options), *((one, {}) for one in self.then)):
+            kinds.check_kind(kind, options)
+
+    def new_job(self, home: Home, path: Path, signature: str) -> NewJob:
+        """Return the row to add for a path."""
+        is_segmentation = self.kind == kinds.SEGMENT
+        options = {**self.settings.segmentation.options(), **self.options} if is_segmentation else self.options
+        return NewJob(
+            name=safe_name(path.name if path.is_dir() else base_name(path)),
+            kind=self.kind,
+            engine=self.settings.engine if is_segmentation else self.kind,
+            options=options,
+            source=str(path),
+            signature=signature,
+            owned=home.input_of(self.settings) in path.parents,
+            priority=self.priority,
+            user=self.user,
+            chain=tuple(Step(kind) for kind in self.then),
+        )
+
+
+def add_path(home: Home, ledger: Ledger, path: Path, wanted: Wanted) -> Job:
+    """Add one file or folder; it is queued, or failed with the reason, when this returns.
+
+    Raises
+    ------
+    OutputError : the ledger cannot be written.
+    """
+    unit = look_at(path)
+    job = ledger.receive(wanted.new_job(home, path, unit.signature if unit else ""))
+    if unit is None:
+        return ledger.refuse(job.id, "there is no file in it, or it is a link; name the file itself")
+    return settle_now(home, wanted.settings, ledger, job)
+
+
+def settle_now(home: Home, settings: QueueSettings, ledger: Ledger, job: Job) -> Job:
+    """Check and queue one input without the watcher; what is still being written is waited for, but not long."""
+    intake = Intake(home, settings, ledger)
+    until = time.monotonic() + settings.stable_seconds + max(1.0, settings.stable_seconds)
+    while True:
+        job = intake.settle_one(job.id)
+        if job.state not in (State.RECEIVED, State.STABILISING):
+            return job
+        if time.monotonic() >= until:
+            return ledger.refuse(job.id, f"it is not complete: {intake.reason_of(job.id)}")
+        time.sleep(LOOK_SECONDS)

@@ -1,0 +1,229 @@
+"""A worker: takes jobs from the ledger, has them run, and keeps its leases alive. One thread waits, others judge what has ended."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from DicomWorkbenchLib.progress import NEVER, CancelToken
+
+from AutoSegmentQueueLib import kinds
+from AutoSegmentQueueLib.executor import ANY_DEVICE, Advance, Ended, Executor, Order
+from AutoSegmentQueueLib.executor_local import LocalExecutor
+from AutoSegmentQueueLib.failpoints import reach
+from AutoSegmentQueueLib.home import Home
+from AutoSegmentQueueLib.intake_units import look_at
+from AutoSegmentQueueLib.ledger import Job, Ledger
+from AutoSegmentQueueLib.ledger_leases import Heartbeat
+from AutoSegmentQueueLib.ledger_store import LedgerError, StaleFence
+from AutoSegmentQueueLib.owners import this_owner
+from AutoSegmentQueueLib.publish import take_over
+from AutoSegmentQueueLib.settings import QueueSettings
+from AutoSegmentQueueLib.states import ACTIVE, Failure
+from AutoSegmentQueueLib.worker_files import WorkFolder, deadline_seconds, write_log
+from AutoSegmentQueueLib.worker_finish import Finisher
+
+LOOK_SECONDS = 0.2  # how often the ledger is asked for news from other processes
+BEAT_SECONDS = 1.0
+RESERVE_SHARE = 4  # workers stop at this part of the free space at which intake stops
+FULL_SECONDS = 5.0  # how long to wait before something is tried again on a full disk
+
+
+@dataclass
+class _Held:
+    job: Job
+    folder: WorkFolder
+    finishing: Future[None] | None = None
+    cancelling: bool = False
+    advance: Advance = field(default_factory=Advance)
+
+    @property
+    def key(self) -> str:
+        return f"{self.job.id}-{self.job.fence}"
+
+
+class Worker:
+    """Runs jobs until told to stop.
+
+    Parameters
+    ----------
+    executor : what carries the work; None: child processes of this machine, ``settings.slots`` on each device.
+    """
+
+    def __init__(self, home: Home, settings: QueueSettings, ledger: Ledger, executor: Executor | None = None) -> None:
+        self._home = home
+        self._settings = settings
+        self._ledger = ledger
+        self.executor = executor or LocalExecutor(settings.slots)
+        self._owner = this_owner()
+        self._held: dict[str, _Held] = {}
+        self._stopping = False
+        self._judges = ThreadPoolExecutor(max_workers=4 * settings.slots, thread_name_prefix="judge")
+        self._finisher = Finisher(ledger, settings, home.output_of(settings), lambda: self._stopping)
+        self._next_beat = self._next_reclaim = 0.0
+        self._seen_version = -1
+
+    def run(self, cancel: CancelToken = NEVER, *, drain: bool = False) -> None:
+        """Work until cancelled; with ``drain``, until nothing is left that this worker could do."""
+        while not cancel.cancelled:
+            try:
+                self.round()
+                if drain and self._is_drained():
+                    return
+            except LedgerError:  # full disk or a long transaction of somebody else: the ledger is asked again
+                time.sleep(LOOK_SECONDS)
+            self.executor.wait(LOOK_SECONDS)
+
+    def round(self) -> None:
+        """Do what is due now, without waiting."""
+        now = time.monotonic()
+        for ended in self.executor.poll():
+            self._judge(ended)
+        for key in [key for key, held in self._held.items() if held.finishing and held.finishing.done()]:
+            self._held.pop(key).finishing.result()  # type: ignore[union-attr] # picked because it has one
+        if self._held and (now >= self._next_beat or self._news()):
+            self._beat()
+            self._next_beat = now + min(BEAT_SECONDS, self._settings.lease_seconds / 4)
+        if now >= self._next_reclaim:  # after the beat, so that a worker that was held up does not lose its own jobs
+            self._reclaim()
+            self._next_reclaim = now + self._settings.lease_seconds / 4
+        while self._take():
+            pass
+
+    def close(self) -> None:
+        """End what runs and give it back to the queue."""
+        self._stopping = True
+        for key in self._held:
+            self.executor.cancel(key)
+        until = time.monotonic() + 10.0
+        while any(held.finishing is None for held in self._held.values()) and time.monotonic() < until:
+            for ended in self.executor.poll():
+                self._judge(ended)
+            self.executor.wait(0.1)
+        self._judges.shutdown(wait=True)
+        self.executor.close()
+
+    def _news(self) -> bool:
+        version = self._ledger.data_version()
+        changed, self._seen_version = version != self._seen_version, version
+        return changed
+
+    def _is_drained(self) -> bool:
+        return not self._held and (self._ledger.paused or not self._ledger.has_work())
+
+    def _take(self) -> bool:
+        """Take one job and start it; returns whether there may be another."""
+        job = (
+            None
+            if self._is_disk_full()
+            else self._ledger.lease(self._owner, self._settings.lease_seconds, self._full())
+        )
+        if job is None:
+            return False
+        try:
+            self._start(job)
+        except StaleFence:
+            return True
+        except OSError as error:  # the private folder cannot be made, or no process can be started
+            self._ledger.put_back(
+                job.id, job.fence, f"could not be started: {error.strerror}", not_before=time.time() + FULL_SECONDS
+            )
+            return False
+        return True
+
+    def _full(self) -> list[str]:
+        """Return the devices without a free slot; a job that is being judged keeps its slot until it has ended."""
+        capacity = self.executor.capacity()
+        judged = Counter(held.job.device for held in self._held.values() if held.finishing)
+        devices = {*capacity, *judged} - {ANY_DEVICE}
+        return [device for device in devices if capacity.get(device, capacity[ANY_DEVICE]) <= judged[device]]
+
+    def _is_disk_full(self) -> bool:
+        """True well after intake has stopped: what is queued may still use most of the space that was kept free."""
+        usage = shutil.disk_usage(self._home.root)
+        return usage.free < self._settings.least_free_bytes(usage.total) // RESERVE_SHARE
+
+    def _start(self, job: Job) -> None:
+        published = take_over(job)
+        if published is not None:
+            self._ledger.finish(job.id, job.fence, published, "published before its worker was lost")
+            return
+        inputs = [Path(one) for one in (self._ledger.origin(job).inputs if job.parent else ())]
+        inputs += [Path(one) for one in job.inputs]
+        if job.source and not self._input_stands(job):
+            return
+        folder = WorkFolder.make(self._home, job)
+        deadline = deadline_seconds(job, self._settings)
+        command = kinds.command_of(job, inputs, folder.path, deadline, self._settings.child_command)
+        running = self._ledger.begin(job.id, job.fence)
+        reach("worker.before-start")
+        self._held[f"{job.id}-{job.fence}"] = held = _Held(running, folder)
+        write_log(
+            folder.log, f"attempt {running.attempts} of job {job.id}: {job.kind} with {job.engine} on {job.device}"
+        )
+        try:
+            self.executor.submit(self._order(held, command, deadline))
+        except OSError:
+            del self._held[held.key]
+            raise
+        reach("worker.started")
+
+    def _order(self, held: _Held, command: list[str], deadline: float) -> Order:
+        folder = held.folder
+        return Order(
+            key=held.key,
+            arguments=tuple(command),
+            folder=folder.path,
+            stdout=folder.stdout,
+            stderr=folder.log,
+            device=held.job.device,
+            deadline_seconds=deadline,
+            environment=folder.environment(),
+        )
+
+    def _input_stands(self, job: Job) -> bool:
+        """See that the input is still what was checked; otherwise send the job away."""
+        unit = look_at(Path(job.inputs[0])) if job.inputs else None
+        if unit is None:
+            self._ledger.fail(job.id, job.fence, Failure.BAD_INPUT, "the input was taken away before its turn came")
+        elif unit.signature != job.signature:
+            self._ledger.restabilise(job.id, job.fence, "the input was changed before its turn came")
+        else:
+            return True
+        return False
+
+    def _judge(self, ended: Ended) -> None:
+        held = self._held[ended.key]
+        held.finishing = self._judges.submit(self._finisher.finish, held.job, held.folder, ended)
+        held.finishing.add_done_callback(lambda _: self.executor.wake())
+
+    def _beat(self) -> None:
+        beats = {held.job.id: self._heartbeat(key, held) for key, held in self._held.items()}
+        answer = self._ledger.beat(beats, self._settings.lease_seconds)
+        for key, held in self._held.items():
+            if held.job.id in answer.cancel | answer.lost and held.finishing is None and not held.cancelling:
+                held.cancelling = True
+                self.executor.cancel(key)
+
+    def _heartbeat(self, key: str, held: _Held) -> Heartbeat:
+        if held.finishing is None:
+            held.advance = self.executor.advance(key)
+        stage = held.advance.stage if held.finishing is None else "validating"
+        return Heartbeat(held.job.fence, held.advance.fraction, stage)
+
+    def _reclaim(self) -> None:
+        taken = self._ledger.reclaim(self._settings.losses, lambda job: take_over(job) is not None)
+        if taken:
+            remove_stale_folders(self._home, self._ledger)
+
+
+def remove_stale_folders(home: Home, ledger: Ledger) -> None:
+    """Remove the private folders of attempts that nobody works on any more."""
+    current = {f"{job.id}-{job.fence}" for job in ledger.jobs(ACTIVE)}
+    for folder in home.work.iterdir():
+        if folder.name not in current:
+            shutil.rmtree(folder, ignore_errors=True)
