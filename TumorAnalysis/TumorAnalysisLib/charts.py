@@ -167,5 +167,14 @@ def _swatch(colour: str) -> Any:
     return Patch(facecolor=colour, alpha=0.75)
 
 
+def drawable(text: str) -> str:
+    """Replace letters that the font of the figures does not have; everywhere else names stay as they are."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    return "".join(letter if letter.isspace() or font.get_char_index(ord(letter)) else "□" for letter in text)
+
+
 def _short(name: str) -> str:
+    name = drawable(name)
     return name if len(name) <= 18 else f"{name[:8]}…{name[-8:]}"

@@ -9,6 +9,7 @@ from DicomWorkbenchLib.figures import new_figure, png_bytes
 from DicomWorkbenchLib.windowing import PRESETS, Window, apply_window
 
 from TumorAnalysisLib.analysis import PatientResult
+from TumorAnalysisLib.charts import drawable
 from TumorAnalysisLib.contour import segments
 from TumorAnalysisLib.grid import FloatArray, Grid
 from TumorAnalysisLib.lesions import Lesion
@@ -56,7 +57,7 @@ def _draw(axis: Axes, one: Lesion, result: PatientResult, window: Window) -> Non
         line = (ends - grid.matrix_lps[:3, 3]) @ np.linalg.inv(grid.steps_mm)
         axis.plot(line[:, 0], line[:, 1], color=colour, linewidth=1.4, solid_capstyle="round")
     axis.set_title(
-        f"{one.name}\n{one.axial.longest_mm:.1f} × {one.axial.short_mm:.1f} mm\n{one.volume_ml:.2f} ml, slice {k + 1}",
+        f"{drawable(one.name)}\n{one.axial.longest_mm:.1f} × {one.axial.short_mm:.1f} mm\n{one.volume_ml:.2f} ml, slice {k + 1}",
         fontsize=7,
     )
     axis.set_xlim(extent[0], extent[1])

@@ -18,7 +18,8 @@ from TumorAnalysisLib.grid import FloatArray, Grid
 from TumorAnalysisLib.masks import Mask, enclosing_box
 
 Colour = tuple[float, float, float]
-PIXELS = 420  # longer side of the picture
+PIXELS = 380  # longer side of the picture
+DEPTH_STEP = 2.5  # pixels between two samples of a ray; the surface is interpolated between them
 SMOOTHING_MM = 1.5  # for display only, and at least so many voxels, or thick slices would show as steps
 SMOOTHING_VOXELS = 0.8
 LIGHT = np.array([-0.35, -0.8, -0.5])  # from the viewer's upper left
@@ -68,11 +69,11 @@ def picture_of(bodies: Sequence[Body], grid: Grid, *, turn_deg: float = 25.0) ->
 
 @dataclass(frozen=True)
 class _Camera:
-    """A parallel projection: picture (row, column) and depth along the ray, each ``pixel_mm`` apart."""
+    """A parallel projection: picture (row, column) and depth along the ray."""
 
     axes_lps: FloatArray  # (3, 3): down, right, away from the viewer
     corner_lps: FloatArray
-    pixel_mm: float
+    steps_mm: FloatArray  # along the three axes
     shape: tuple[int, int]
     depth: int
     grid: Grid
@@ -90,8 +91,9 @@ class _Camera:
         corners = grid.to_lps(ends + np.array(start[::-1])) @ axes.T
         low, high = corners.min(axis=0) - 4, corners.max(axis=0) + 4
         pixel = float(max(high[:2] - low[:2]) / PIXELS)
-        rows, columns, depth = (int(np.ceil(extent / pixel)) for extent in high - low)
-        return cls(axes, low @ axes, pixel, (rows, columns), depth, grid)
+        steps = np.array([pixel, pixel, DEPTH_STEP * pixel])
+        rows, columns, depth = (int(np.ceil(extent)) for extent in (high - low) / steps)
+        return cls(axes, low @ axes, steps, (rows, columns), depth, grid)
 
     def surface(self, mask: Mask) -> tuple[FloatArray, FloatArray]:
         """Return depth in mm (infinite where the ray misses) and brightness 0 to 1 of a mask's surface."""
@@ -104,9 +106,8 @@ class _Camera:
         rows, columns = np.indices(first.shape)
         here, before = field[rows, columns, first], field[rows, columns, first - 1]
         share = np.clip((here - 0.5) / np.maximum(here - before, 1e-6), 0, 1)
-        where = np.where(hit, (box[2].start + first - share) * self.pixel_mm, np.inf)
-        slopes: list[FloatArray] = list(np.gradient(field))
-        gradients = np.stack([slope[rows, columns, first] for slope in slopes], axis=-1)
+        where = np.where(hit, (box[2].start + first - share) * self.steps_mm[2], np.inf)
+        gradients = _slopes(field, rows, columns, first) / self.steps_mm
         lengths = np.maximum(np.linalg.norm(gradients, axis=-1), 1e-6)
         brightness = np.clip((gradients / lengths[..., None]) @ -(LIGHT / np.linalg.norm(LIGHT)), 0, 1)
         depth[box[0], box[1]] = where
@@ -123,7 +124,7 @@ class _Camera:
         )
         box = self._box(mask)
         # Output index (row, column, depth) -> LPS -> index (i, j, k) of the mask -> (k, j, i) of its padded crop.
-        to_lps = self.axes_lps.T * self.pixel_mm
+        to_lps = self.axes_lps.T * self.steps_mm
         to_ijk = np.linalg.inv(self.grid.matrix_lps[:3, :3])
         start = np.array([slice_.start for slice_ in box], dtype=np.float64)
         origin = to_ijk @ (self.corner_lps + to_lps @ start - self.grid.matrix_lps[:3, 3])
@@ -138,13 +139,26 @@ class _Camera:
         points = (
             (self.grid.to_lps(ends + np.array(mask.start_kji[::-1])) - self.corner_lps)
             @ self.axes_lps.T
-            / self.pixel_mm
+            / self.steps_mm
         )
         limits = (*self.shape, self.depth)
         low = [max(int(np.floor(v)) - 2, 0) for v in points.min(axis=0)]
         high = [min(int(np.ceil(v)) + 3, n) for v, n in zip(points.max(axis=0), limits, strict=True)]
         row, column, away = (slice(a, b) for a, b in zip(low, high, strict=True))
         return row, column, away
+
+
+def _slopes(
+    field: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64], depths: NDArray[np.int64]
+) -> FloatArray:
+    """Return the central differences of a field where rays meet the surface, (..., 3)."""
+    at = [rows, columns, depths]
+    found = []
+    for axis, size in enumerate(field.shape):
+        low, high = list(at), list(at)
+        low[axis], high[axis] = np.maximum(at[axis] - 1, 0), np.minimum(at[axis] + 1, size - 1)
+        found.append(field[tuple(high)] - field[tuple(low)])
+    return np.stack(found, axis=-1).astype(np.float64)
 
 
 def _png(picture: FloatArray) -> bytes:
