@@ -103,12 +103,13 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._settle = qt.QTimer()
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self.refineNow)
-        for table in (self.ui.targetsTable, self.ui.resultsTable):
-            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-            table.verticalHeader().visible = False
-            table.cellClicked.connect(self.onRow)
         self.ui.resultsTable.setColumnCount(len(panel.RESULT_TITLES))
         self.ui.resultsTable.setHorizontalHeaderLabels([_(title) for title in panel.RESULT_TITLES])
+        for table in (self.ui.targetsTable, self.ui.resultsTable):
+            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+            table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+            table.verticalHeader().visible = False
+            table.cellClicked.connect(self.onRow)
         for name in ("place", "undo", "clear", "find", "add", "remove", "savePreset", "measure", "cancel", "export"):
             getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
         self.ui.presetComboBox.connect("activated(int)", self.onPreset)
@@ -118,6 +119,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.ui.presetComboBox.addItems(list(self.presets()))
+        self.showReport(None)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -305,6 +307,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.summaryLabel.text = panel.summary_of(report) if report else ""
         self.ui.chartComboBox.clear()
         self.ui.chartComboBox.addItems(mrml.charts())
+        self.ui.plotView.visible = self.ui.chartComboBox.visible = bool(mrml.charts())
         self.showButtons()
 
     def onChart(self, _index: int) -> None:

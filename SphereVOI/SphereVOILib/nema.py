@@ -105,7 +105,8 @@ def judge_nema(grid: Grid, targets: Sequence[NemaTarget], background: float, con
     warnings = []
     if margin < MARGINS_MM[0]:
         warnings.append(
-            f"the background circles keep {margin:g} mm from edge and spheres, NEMA asks for 15 mm: there was no room"
+            f"NEMA: the background circles keep {margin:g} mm from edge and spheres instead of 15 mm: "
+            "with 15 mm twelve circles would overlap"
         )
     result = NemaResult("", warnings, common, slices, places, margin)
     for target in targets:

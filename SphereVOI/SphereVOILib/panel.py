@@ -155,10 +155,13 @@ def state_of(refined: Refined | None) -> tuple[str, str]:
         return "", "not placed yet"
     if not refined.found:
         return "not found", refined.reason
-    sigma = "" if refined.fit is None else f", sigma {max(refined.fit.sigma_mm):.2f} mm"
+    error = None if refined.fit is None else float(max(refined.fit.sigma_mm))
+    sigma = "" if error is None else f", sigma {error:.2f} mm"
     width = "" if refined.fit is None else f", {refined.fit.fwhm_mm:.1f} mm FWHM"
     moved = refined.moved_mm or 0.0
-    return f"moved {moved:.1f} mm", f"{refined.polarity}, moved {moved:.2f} mm{sigma}{width}"
+    return f"{moved:.1f}" + (
+        "" if error is None else f" ± {error:.2f}"
+    ), f"{refined.polarity}, moved {moved:.2f} mm{sigma}{width}"
 
 
 Cell = tuple[str, str]  # text and tool tip

@@ -7,7 +7,7 @@ plausible: it stayed near, its width is a resolution, its contrast is not noise.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from DicomWorkbenchLib.geometry import FloatArray
@@ -17,7 +17,7 @@ from SphereVOILib.fit import SphereFit, fit_sphere
 from SphereVOILib.grid import Grid
 from SphereVOILib.settings import Method, Polarity, RefineSettings, SphereTarget
 
-AIR_SHARE = 0.02  # of the volume's high level; scatter and noise outside a phantom stay below it
+AIR_SHARE = 0.03  # of the volume's high level; scatter and noise outside a phantom stay below it
 HIGH_PERCENTILE = 99.5  # of the voxels: the phantom, not a hot spot
 SAMPLES_FOR_LEVEL = 200_000
 LEAST_INSIDE = 0.98  # of a sphere's volume that must lie in the volume and have values
@@ -69,12 +69,12 @@ def refine(grid: Grid, target: SphereTarget, settings: RefineSettings, level: fl
     if target.lps_mm is None:
         return Refined(target, False, "no click was placed for this sphere")
     click = np.array(target.lps_mm)
-    reason = _unusable(grid, target, click) or _air(grid, target, click, settings, level)
-    if reason:
+    if reason := _unusable(grid, target, click):
         return Refined(target, False, reason)
-    if settings.method is Method.GRID:
-        return _by_grid(grid, target, click, settings)
-    return _by_fit(grid, target, click, settings)
+    found = (_by_grid if settings.method is Method.GRID else _by_fit)(grid, target, click, settings)
+    if not found.found and _is_air(grid, target, click, settings, level):
+        return replace(found, reason="the click lies in air: there is no activity around it")
+    return found
 
 
 def high_level(grid: Grid) -> float:
@@ -92,18 +92,17 @@ def _unusable(grid: Grid, target: SphereTarget, click: FloatArray) -> str:
     if target.diameter_mm > min(extent):
         size = " x ".join(f"{e:.0f}" for e in extent)
         return f"the sphere of {target.diameter_mm:g} mm is larger than the volume ({size} mm)"
-    return ""
-
-
-def _air(grid: Grid, target: SphereTarget, click: FloatArray, settings: RefineSettings, level: float | None) -> str:
-    box = grid.around(click, settings.search_mm + target.radius_mm)
-    values = box.values()
-    if not np.isfinite(values).any():
+    if not np.isfinite(grid.around(click, target.radius_mm + max(grid.spacing_mm)).values()).any():
         return "there are no values around the click, only NaN"
-    level = high_level(grid) if level is None else level
-    if float(np.nanpercentile(np.abs(values), 95)) <= AIR_SHARE * level:
-        return "the click lies in air: there is no activity around it"
     return ""
+
+
+def _is_air(grid: Grid, target: SphereTarget, click: FloatArray, settings: RefineSettings, level: float | None) -> bool:
+    box = grid.around(click, settings.search_mm + target.radius_mm)
+    values = box.values()[box.distances_mm(click) <= settings.search_mm + target.radius_mm]
+    values = values[np.isfinite(values)]
+    level = high_level(grid) if level is None else level
+    return bool(values.size and abs(float(values.mean())) <= AIR_SHARE * level)
 
 
 def _by_grid(grid: Grid, target: SphereTarget, click: FloatArray, settings: RefineSettings) -> Refined:
