@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -10,6 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from DicomOptimizerLib.decimals import decimal_string
+from DicomOptimizerLib.elements import has, numbers, put, remove, texts
 from DicomOptimizerLib.greyscale import GreyMap
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.settings import Compression
@@ -97,7 +99,7 @@ def code_item(code: tuple[str, str], scheme: str = "DCM") -> Dataset:
 
 
 def describe(dataset: Dataset, treatment: Treatment, number: int) -> list[str]:
-    """Bring every statement of one image up to date, except pixels and UIDs; returns warnings.
+    """Bring every statement of one image up to date, except pixels, UIDs and sources; returns warnings.
 
     Parameters
     ----------
@@ -105,12 +107,12 @@ def describe(dataset: Dataset, treatment: Treatment, number: int) -> list[str]:
     """
     warnings: list[str] = []
     old_class = str(dataset.SOPClassUID)
-    _mark_derived(dataset, treatment)
-    dataset.InstanceNumber = number
-    _recount(dataset, treatment)
+    _mark_derived(dataset, treatment, old_class)
+    put(dataset, "InstanceNumber", number)
+    _recount(dataset, treatment, number)
     if treatment.changes_pixels:
         for keyword in _PIXEL_STATISTICS:
-            _remove(dataset, keyword)
+            remove(dataset, keyword)
         warnings += _drop_overlays(dataset, in_pixels_only=treatment.resize is None)
     if treatment.resize is not None:
         _resize_statements(dataset, treatment.resize, warnings)
@@ -121,33 +123,31 @@ def describe(dataset: Dataset, treatment: Treatment, number: int) -> list[str]:
     return warnings
 
 
-def _mark_derived(dataset: Dataset, treatment: Treatment) -> None:
-    kind = [str(value) for value in dataset.get("ImageType", None) or ()]
+def _mark_derived(dataset: Dataset, treatment: Treatment, sop_class: str) -> None:
     # PET Image defines value 2 as PRIMARY only (PS3.3 C.8.9.4.1.1.1).
-    is_pet = dataset.SOPClassUID == "1.2.840.10008.5.1.4.1.1.128" and treatment.grey is None
-    dataset.ImageType = ["DERIVED", "PRIMARY" if is_pet else "SECONDARY", *kind[2:]]
+    is_pet = sop_class == "1.2.840.10008.5.1.4.1.1.128" and treatment.grey is None
+    kind = ["DERIVED", "PRIMARY" if is_pet else "SECONDARY", *texts(dataset, "ImageType")[2:]]
+    put(dataset, "ImageType", kind)
     before = str(dataset.get("DerivationDescription", "") or "").strip()
-    text = f"{before}; {treatment.description}" if before else treatment.description
-    dataset.DerivationDescription = text[-_LONGEST_DESCRIPTION:]
-    codes = [code_item(FRAMES_EXTRACTED)] if treatment.step > 1 else []
-    codes += [code_item(SPATIAL_RESAMPLING)] if treatment.resize is not None else []
-    if codes:
-        dataset.DerivationCodeSequence = Sequence([*dataset.get("DerivationCodeSequence", ()), *codes])
+    if before:
+        dataset.DerivationDescription = f"{before}; {treatment.description}"[-_LONGEST_DESCRIPTION:]
+    else:
+        put(dataset, "DerivationDescription", treatment.description[:_LONGEST_DESCRIPTION])
 
 
-def _recount(dataset: Dataset, treatment: Treatment) -> None:
+def _recount(dataset: Dataset, treatment: Treatment, number: int) -> None:
     if treatment.step == 1:
         return
     for keyword in _COUNTS:
-        _remove(dataset, keyword)
-    if "NumberOfSlices" in dataset:  # PET: type 1
-        dataset.NumberOfSlices = treatment.slices
-        dataset.ImageIndex = dataset.InstanceNumber
-    spacing = dataset.get("SpacingBetweenSlices")
+        remove(dataset, keyword)
+    if has(dataset, "NumberOfSlices"):  # PET: type 1
+        put(dataset, "NumberOfSlices", treatment.slices)
+        put(dataset, "ImageIndex", number)
+    spacing = numbers(dataset, "SpacingBetweenSlices")
     if spacing is not None and treatment.spacing_factor is None:
-        del dataset.SpacingBetweenSlices
+        remove(dataset, "SpacingBetweenSlices")
     elif spacing is not None and treatment.spacing_factor is not None:
-        dataset.SpacingBetweenSlices = decimal_string(float(spacing) * treatment.spacing_factor)
+        put(dataset, "SpacingBetweenSlices", decimal_string(round(float(spacing[0]) * treatment.spacing_factor, 9)))
 
 
 def _drop_overlays(dataset: Dataset, *, in_pixels_only: bool) -> list[str]:
@@ -155,21 +155,23 @@ def _drop_overlays(dataset: Dataset, *, in_pixels_only: bool) -> list[str]:
     groups = {tag.group for tag in list(dataset.keys()) if 0x6000 <= tag.group <= 0x60FE and tag.group % 2 == 0}
     if in_pixels_only:
         groups = {group for group in groups if Tag(group, 0x3000) not in dataset}
+    if not groups:
+        return []
     for tag in [tag for tag in list(dataset.keys()) if tag.group in groups]:
         del dataset[tag]
-    return ["an overlay was left out, it does not fit the new image"] if groups else []
+    return ["an overlay was left out, it does not fit the new image"]
 
 
 def _resize_statements(dataset: Dataset, resize: Resize, warnings: list[str]) -> None:
     spacing = _pair(dataset, "PixelSpacing")
-    origin, orientation = dataset.get("ImagePositionPatient"), dataset.get("ImageOrientationPatient")
+    origin, orientation = numbers(dataset, "ImagePositionPatient"), numbers(dataset, "ImageOrientationPatient")
     if origin is not None and orientation is not None and spacing is not None:
-        moved = resize.origin(np.asarray(origin, float), np.asarray(orientation, float), spacing)
-        dataset.ImagePositionPatient = [decimal_string(round(float(value), 9)) for value in moved]
+        moved = resize.origin(origin, orientation, spacing)
+        put(dataset, "ImagePositionPatient", [decimal_string(round(float(value), 9)) for value in moved])
     for keyword in _SPACINGS:
         old = _pair(dataset, keyword)
         if old is not None:
-            setattr(dataset, keyword, [decimal_string(value) for value in resize.spacing(old)])
+            put(dataset, keyword, [decimal_string(value) for value in resize.spacing(old)])
     shutters = [tag for tag in _SHUTTERS if tag in dataset]
     for tag in shutters:
         del dataset[tag]
@@ -178,32 +180,34 @@ def _resize_statements(dataset: Dataset, resize: Resize, warnings: list[str]) ->
 
 
 def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
-    value = dataset.get(keyword)
-    return (float(value[0]), float(value[1])) if value is not None and len(value) == 2 else None
+    values = numbers(dataset, keyword)
+    return (float(values[0]), float(values[1])) if values is not None and len(values) == 2 else None
 
 
 def _grey_statements(dataset: Dataset, treatment: Treatment) -> None:
     grey = treatment.grey
     assert grey is not None
     for keyword in _GREY_STATEMENTS:
-        _remove(dataset, keyword)
+        remove(dataset, keyword)
     slope, intercept = grey.rescale
-    dataset.RescaleSlope, dataset.RescaleIntercept = decimal_string(slope), decimal_string(intercept)
-    dataset.RescaleType = treatment.units
-    dataset.WindowCenter, dataset.WindowWidth = decimal_string(grey.window.level), decimal_string(grey.window.width)
+    put(dataset, "RescaleSlope", decimal_string(slope))
+    put(dataset, "RescaleIntercept", decimal_string(intercept))
+    put(dataset, "RescaleType", treatment.units)
+    put(dataset, "WindowCenter", decimal_string(grey.window.level))
+    put(dataset, "WindowWidth", decimal_string(grey.window.width))
     if grey.has_padding:
-        dataset.add_new("PixelPaddingValue", "US", 0)
-    dataset.BitsStored = 12 if treatment.legal_ct else 8
+        put(dataset, "PixelPaddingValue", 0)
+    put(dataset, "BitsStored", 12 if treatment.legal_ct else 8)
 
 
 def _secondary_capture(dataset: Dataset) -> None:
     """Add what Secondary Capture needs (PS3.3 A.8.1); position, orientation and spacing stay, as Image Plane in it is meant for 3D."""
-    dataset.SOPClassUID = SECONDARY_CAPTURE
-    dataset.ConversionType = "WSD"
-    if "PatientOrientation" not in dataset:
-        dataset.PatientOrientation = patient_orientation(dataset.get("ImageOrientationPatient"))
-    if "Laterality" not in dataset and "ImageLaterality" not in dataset and "BodyPartExamined" not in dataset:
-        dataset.Laterality = ""
+    put(dataset, "SOPClassUID", SECONDARY_CAPTURE)
+    put(dataset, "ConversionType", "WSD")
+    if not has(dataset, "PatientOrientation"):
+        put(dataset, "PatientOrientation", patient_orientation(numbers(dataset, "ImageOrientationPatient")))
+    if not any(has(dataset, keyword) for keyword in ("Laterality", "ImageLaterality", "BodyPartExamined")):
+        put(dataset, "Laterality", "")
 
 
 def patient_orientation(cosines: object) -> list[str] | str:
@@ -220,15 +224,26 @@ def _letters(direction: np.ndarray) -> str:
     return "".join(names[axis][int(direction[axis] < 0)] for axis in order if abs(direction[axis]) > 1e-2)
 
 
-def _remove(dataset: Dataset, keyword: str) -> None:
-    if keyword in dataset:
-        del dataset[keyword]
+def state_sources(dataset: Dataset, treatment: Treatment, source: tuple[str, str] | None) -> None:
+    """Name what was done as codes, and the original image; to be called after the UIDs were mapped, as that one's UID is the input's own.
+
+    Parameters
+    ----------
+    source : SOP class and instance UID of the image in the input; None leaves it out (de-identification).
+    """
+    codes = (FRAMES_EXTRACTED,) if treatment.step > 1 else ()
+    codes += (SPATIAL_RESAMPLING,) if treatment.resize is not None else ()
+    if codes:
+        old = dataset.get("DerivationCodeSequence", ())
+        dataset.DerivationCodeSequence = Sequence([*old, *_code_items(codes)])
+    if source is not None:
+        item = Dataset()
+        put(item, "ReferencedSOPClassUID", source[0])
+        put(item, "ReferencedSOPInstanceUID", source[1])
+        item.PurposeOfReferenceCodeSequence = Sequence(_code_items((SOURCE_OF_PROCESSING,)))
+        dataset.SourceImageSequence = Sequence([item])
 
 
-def refer_to_source(dataset: Dataset, sop_class_uid: str, sop_instance_uid: str) -> None:
-    """Name the original image as the source; to be called after the UIDs were mapped, as this one is the input's own."""
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class_uid
-    item.ReferencedSOPInstanceUID = sop_instance_uid
-    item.PurposeOfReferenceCodeSequence = Sequence([code_item(SOURCE_OF_PROCESSING)])
-    dataset.SourceImageSequence = Sequence([item])
+@lru_cache(maxsize=32)
+def _code_items(codes: tuple[tuple[str, str], ...]) -> tuple[Dataset, ...]:
+    return tuple(code_item(code) for code in codes)

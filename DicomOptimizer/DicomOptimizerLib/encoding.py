@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
+from DicomOptimizerLib.elements import put
 from DicomOptimizerLib.settings import Compression
 
 TRANSFER_SYNTAX = {
@@ -33,17 +34,22 @@ def set_pixels(dataset: Dataset, image: NDArray[Any], compression: Compression) 
     ------
     DependencyError : the codec is missing.
     """
-    dataset.Rows, dataset.Columns = image.shape
-    dataset.SamplesPerPixel = 1
-    dataset.BitsAllocated = image.dtype.itemsize * 8
-    dataset.PixelRepresentation = int(image.dtype.kind == "i")
-    if image.dtype.itemsize == 1 or compression is not Compression.NONE:
-        dataset.BitsStored = dataset.BitsAllocated
-    dataset.HighBit = dataset.BitsStored - 1
+    bits = image.dtype.itemsize * 8
+    stored = bits if bits == 8 or compression is not Compression.NONE else int(dataset.BitsStored)
+    for keyword, value in (
+        ("Rows", image.shape[0]),
+        ("Columns", image.shape[1]),
+        ("SamplesPerPixel", 1),
+        ("BitsAllocated", bits),
+        ("BitsStored", stored),
+        ("HighBit", stored - 1),
+        ("PixelRepresentation", int(image.dtype.kind == "i")),
+    ):
+        put(dataset, keyword, value)
     if compression is Compression.NONE:
         data = image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
         dataset.PixelData = data + b"\0" * (len(data) % 2)
-        dataset["PixelData"].VR = "OB" if dataset.BitsAllocated == 8 else "OW"
+        dataset["PixelData"].VR = "OB" if bits == 8 else "OW"
     else:
         dataset.PixelData = encapsulate([compressed(image, compression)], has_bot=True)
         dataset["PixelData"].VR = "OB"

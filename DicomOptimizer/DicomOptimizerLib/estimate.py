@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from DicomWorkbenchLib.errors import FileError
+from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.series import LinkedObject
-from DicomWorkbenchLib.volume import decode_pixels
 
 from DicomOptimizerLib.encoding import compressed
 from DicomOptimizerLib.planning import SeriesPlan

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from DicomWorkbenchLib.errors import FileError
 from DicomWorkbenchLib.headers import read_dataset
+from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.series import ProblemKind, Series
-from DicomWorkbenchLib.volume import decode_pixels
 from DicomWorkbenchLib.windowing import Window
 from pydicom.dataset import Dataset
 

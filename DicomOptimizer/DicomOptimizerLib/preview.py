@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from DicomWorkbenchLib.geometry import FloatArray
-from DicomWorkbenchLib.volume import decode_pixels
+from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.windowing import Window, apply_window
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset

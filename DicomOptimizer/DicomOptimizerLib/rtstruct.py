@@ -113,6 +113,8 @@ def _item(placed: PlacedContour, items: Sequence[Dataset], stack: SliceStack, so
         item.NumberOfContourPoints = len(contour.points_lps_mm)
         value = decimal_strings(contour.points_lps_mm)
         item[_DATA] = RawDataElement(_DATA, "DS", len(value), value, 0, False, True)
+    if placed.target is not None and not placed.is_moved and _names_only(item, stack.sop_uids[placed.target]):
+        return item
     if placed.target is not None and ("ContourImageSequence" in item or contour.source is None):
         reference = Dataset()
         reference.ReferencedSOPClassUID = sop_class
@@ -121,6 +123,11 @@ def _item(placed: PlacedContour, items: Sequence[Dataset], stack: SliceStack, so
     elif placed.target is None and contour.source is not None:
         _keep_true_references(item, stack)
     return item
+
+
+def _names_only(item: Dataset, uid: str) -> bool:
+    references = item.get("ContourImageSequence") or ()
+    return len(references) == 1 and str(references[0].get("ReferencedSOPInstanceUID", "")) == uid
 
 
 def _keep_true_references(item: Dataset, stack: SliceStack) -> None:

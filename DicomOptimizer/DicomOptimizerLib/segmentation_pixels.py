@@ -51,7 +51,7 @@ def unpack_frames(dataset: Dataset) -> Frames:
         needed = count * rows * columns
         bits = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), count=needed, bitorder="little")
         return np.asarray(bits.reshape(count, rows, columns))
-    from DicomWorkbenchLib.volume import decode_pixels
+    from DicomWorkbenchLib.pixels import decode_pixels
 
     return np.asarray(decode_pixels(dataset))
 

@@ -12,15 +12,15 @@ import numpy as np
 import pydicom
 from DicomWorkbenchLib.errors import FileError
 from DicomWorkbenchLib.headers import quiet_pydicom
+from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.uids import UidMap
-from DicomWorkbenchLib.volume import decode_pixels
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from DicomOptimizerLib.deidentify import Deidentifier
-from DicomOptimizerLib.derivation import Treatment, describe, refer_to_source
+from DicomOptimizerLib.derivation import Treatment, describe, state_sources
 from DicomOptimizerLib.encoding import set_pixels
 from DicomOptimizerLib.references import Changes, rewire
 from DicomOptimizerLib.resampling import resample, resample_masked
@@ -185,7 +185,6 @@ def process(task: SliceTask, job: Job, uids: UidMap) -> FileResult:
     notes += describe(dataset, treatment, task.number)
     rewire(dataset, job.changes)
     uids.apply(dataset)
-    if job.deidentify is None:
-        refer_to_source(dataset, *source)
+    state_sources(dataset, treatment, source if job.deidentify is None else None)
     set_pixels(dataset, image, treatment.compression)
     return FileResult(digest, size, save(dataset, task.target), tuple(notes))

@@ -77,8 +77,8 @@ class _Encoder:
         charset = dataset.get("SpecificCharacterSet", charset)
         parts: list[bytes] = []
         for tag in sorted(dataset.keys()):
-            if tag.element == 0 and tag.group > 6:
-                continue  # group lengths are retired and would be wrong now
+            if tag.element == 0 and (tag.group > 6 or tag.group == 2):
+                continue  # group lengths would be wrong now; that of the file meta is written apart
             self._element(dataset, tag, charset, parts)
         return b"".join(parts)
 
@@ -99,6 +99,8 @@ class _Encoder:
                 if len(text) <= _SHORT_LIMIT
                 else (self._by_pydicom(element, charset),)
             )
+        elif element.VR in ("OB", "OW") and isinstance(element.value, bytes) and not element.is_undefined_length:
+            parts += (self._head(tag, element.VR, len(element.value)), element.value)
         elif element.is_undefined_length and isinstance(element.value, bytes):
             parts += (self._head(tag, element.VR, _UNDEFINED), element.value, _SEQUENCE_END, b"\0\0\0\0")
         else:

@@ -8,7 +8,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -279,30 +278,33 @@ def test_a_cancel_at_any_moment_leaves_nothing(scan_folder: Path, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("forked", [True, False])
 def test_a_cancel_ends_the_worker_processes_within_a_second(
-    scan_folder: Path, tmp_path: Path, monkeypatch: Any
+    scan_folder: Path, tmp_path: Path, monkeypatch: Any, forked: bool
 ) -> None:
-    from DicomOptimizerLib import pool
+    from DicomOptimizerLib import pool, workers
 
+    if forked and sys.platform != "linux":
+        pytest.skip("workers are forked on Linux only")
     monkeypatch.setattr(pool, "FEWEST_TASKS", 1)
-    started: list[subprocess.Popen[bytes]] = []
-    popen = subprocess.Popen
-    monkeypatch.setattr(pool.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    kind = workers._Forked if forked else workers._Started
+    started: list[Any] = []
+    monkeypatch.setattr(pool, "start", lambda: started.append(kind()) or started[-1])
     token, cancelled_at = CancelToken(), 0.0
 
-    def cancel() -> None:
+    def progress(done: int, total: int, message: str) -> None:
         nonlocal cancelled_at
-        while not started:
-            time.sleep(0.01)
-        cancelled_at = time.monotonic()
-        token.cancel()
+        if message == "writing" and not token.cancelled:
+            cancelled_at = time.monotonic()
+            token.cancel()
 
-    threading.Thread(target=cancel, daemon=True).start()
     with pytest.raises(Cancelled):
-        run(OptimizerSettings((scan_folder,), tmp_path / "out", eight_bit=True, jobs=2), cancel=token)
+        run(OptimizerSettings((scan_folder,), tmp_path / "out", eight_bit=True, jobs=2), progress, token)
     assert time.monotonic() - cancelled_at < 1
-    assert started
-    assert all(process.poll() is not None for process in started)
+    assert len(started) == 2
+    for worker in started:
+        number = worker.pid if forked else worker._process.pid
+        assert not Path(f"/proc/{number}").exists(), "a worker lives on"
     assert list(tmp_path.iterdir()) == []
 
 

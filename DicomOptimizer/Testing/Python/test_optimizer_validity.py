@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from DicomWorkbenchLib.volume import decode_pixels
+from DicomWorkbenchLib.pixels import decode_pixels
 
 ALL = {"decimate": 2, "eight_bit": True, "resize": 32}
 JOBS: dict[str, dict[str, Any]] = {
