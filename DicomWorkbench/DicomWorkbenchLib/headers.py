@@ -229,9 +229,17 @@ def _parse_with_pydicom(file: io.FileIO, unusual: Unusual) -> ParsedHeader:
     if unusual.deflated:  # pydicom would inflate all of it, however large that is
         raise FileError(problem) from unusual
     file.seek(0)
-    with quiet_pydicom(problem):
-        dataset = pydicom.dcmread(io.BufferedReader(_Unclosable(file)), stop_before_pixels=True)
-        return _from_dataset(dataset)
+    try:
+        with quiet_pydicom(problem):
+            dataset = pydicom.dcmread(io.BufferedReader(_Unclosable(file)), stop_before_pixels=True, force=True)
+            parsed = _from_dataset(dataset)
+    except FileError as error:
+        if unusual.marked:
+            raise
+        raise NotDicom(str(unusual)) from error
+    if not unusual.marked and not {Tag.SOP_CLASS, Tag.SERIES} <= parsed.values.keys():
+        raise NotDicom(str(unusual))
+    return parsed
 
 
 class _Unclosable(io.RawIOBase):

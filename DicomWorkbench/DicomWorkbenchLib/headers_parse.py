@@ -46,9 +46,10 @@ class NotDicom(Exception):
 class Unusual(Exception):
     """The parser met bytes that it does not understand."""
 
-    def __init__(self, message: str, *, deflated: bool = False) -> None:
+    def __init__(self, message: str, *, deflated: bool = False, marked: bool = True) -> None:
         super().__init__(message)
         self.deflated = deflated
+        self.marked = marked  # the file has the DICM mark, so DICOM it is meant to be
 
 
 class ParsedHeader:
@@ -102,19 +103,19 @@ def parse_header(file: io.FileIO) -> ParsedHeader:
     read: Read = read_file
     head = read(0, CHUNK)
     header = ParsedHeader()
-    marked = head[128:132] == b"DICM"
-    start = _parse_meta(head, 132, header) if marked else _guess_without_preamble(head, header)
     header.file_size = os.fstat(file.fileno()).st_size
-    header.deflated = header.transfer_syntax_uid == DEFLATED_LE
-    header.data_offset = start
-    if header.deflated:
-        read, start = inflating(file, start, LARGEST_INFLATED_HEADER), 0
-        head = read(0, CHUNK)
+    marked = head[128:132] == b"DICM"
     try:
+        start = _parse_meta(head, 132, header) if marked else _guess_without_preamble(head, header)
+        header.deflated = header.transfer_syntax_uid == DEFLATED_LE
+        header.data_offset = start
+        if header.deflated:
+            read, start = inflating(file, start, LARGEST_INFLATED_HEADER), 0
+            head = read(0, CHUNK)
         _peek_encoding(read, start, header)
         _walk(read, head, start, header)
-    except (struct.error, zlib.error) as error:
-        raise Unusual(str(error), deflated=header.deflated) from error
+    except (Unusual, struct.error, zlib.error) as error:
+        raise Unusual(str(error), deflated=header.deflated, marked=marked) from error
     if not marked and not {Tag.SOP_CLASS, Tag.SERIES} <= header.values.keys():
         raise NotDicom("no DICM mark, and no SOP class and series either")
     return header
@@ -188,7 +189,7 @@ def inflating(file: io.FileIO, start: int, most: int) -> Read:
         nonlocal file_position
         while len(inflated) < offset + count and not inflater.eof:
             if len(inflated) > most:
-                raise Unusual("the deflated data set is larger than it can be", deflated=True)
+                raise Unusual("the deflated data set is larger than it can be")
             packed = inflater.unconsumed_tail
             if not packed:
                 file.seek(file_position)

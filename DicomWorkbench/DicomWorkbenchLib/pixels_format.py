@@ -129,6 +129,14 @@ class PixelFormat:
         samples = 2 if self.photometric == "YBR_FULL_422" and self.is_native else self.samples
         return self.rows * self.columns * samples * (self.float_bits or self.bits_allocated)
 
+    def check_length(self, length: int) -> None:
+        """Raise `PixelDataError` if native pixel data of ``length`` bytes are too short for all frames."""
+        needed = (self.frame_bits * self.frames + 7) // 8
+        if self.is_native and length < needed:
+            frames = f"{self.frames} x " if self.frames > 1 else ""
+            size = f"{frames}{self.rows} x {self.columns}"
+            raise PixelDataError(f"the pixel data have {length} bytes; {size} pixels need {needed}")
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of stored values in memory, native byte order."""

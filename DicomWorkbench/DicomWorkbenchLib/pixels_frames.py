@@ -34,7 +34,7 @@ def native_frame_bytes(stream: BinaryIO, start: int, length: int, form: PixelFor
     first_bit = index * form.frame_bits
     first, last = first_bit // 8, (first_bit + form.frame_bits + 7) // 8
     if last > length:
-        raise PixelDataError(_too_short(form, length))
+        form.check_length(length)
     before = first % 2 if form.swapped else 0
     stream.seek(start + first - before)
     data = stream.read(last - first + before + (last % 2 if form.swapped else 0))
@@ -49,12 +49,6 @@ def _swapped(data: bytes) -> bytes:
     even = bytearray(data[: len(data) // 2 * 2])
     even[0::2], even[1::2] = even[1::2], even[0::2]
     return bytes(even)
-
-
-def _too_short(form: PixelFormat, length: int) -> str:
-    frames = f"{form.frames} x " if form.frames > 1 else ""
-    needed = (form.frame_bits * form.frames + 7) // 8
-    return f"the pixel data have {length} bytes; {frames}{form.rows} x {form.columns} pixels need {needed}"
 
 
 def encapsulated_spans(stream: BinaryIO, start: int, frames: int) -> list[list[Span]]:

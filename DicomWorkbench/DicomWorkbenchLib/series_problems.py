@@ -25,6 +25,7 @@ class ProblemKind(StrEnum):
     UNREADABLE_FOLDER = "unreadable folder"
     REFUSED_ARCHIVE = "refused archive"
     TRUNCATED = "truncated file"
+    SHORT_PIXELS = "pixel data too short"
     NO_PIXELS = "no pixel data"
     NON_IMAGE = "not an image"
     MULTI_FRAME = "multi-frame"
@@ -54,6 +55,7 @@ _SEVERITY = {
     ProblemKind.UNREADABLE_FOLDER: Severity.ERROR,
     ProblemKind.REFUSED_ARCHIVE: Severity.ERROR,
     ProblemKind.TRUNCATED: Severity.ERROR,
+    ProblemKind.SHORT_PIXELS: Severity.ERROR,
     ProblemKind.BAD_SLICE: Severity.ERROR,
     ProblemKind.DUPLICATE_POSITION: Severity.ERROR,
     ProblemKind.MIXED_PIXEL_SPACING: Severity.ERROR,

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from DicomWorkbenchLib.archives import is_archive
-from DicomWorkbenchLib.errors import FileError
+from DicomWorkbenchLib.errors import FileError, PixelDataError
 from DicomWorkbenchLib.headers import Header, NotDicom, Tag, read_header
 from DicomWorkbenchLib.headers_parse import UNDEFINED
+from DicomWorkbenchLib.pixels_format import PixelFormat
 from DicomWorkbenchLib.series_frames import ENHANCED_CLASSES, NM_CLASS, enhanced_planes, nm_planes
 from DicomWorkbenchLib.series_links import LINKED_CLASSES, read_linked
 from DicomWorkbenchLib.series_model import Instance, LinkedObject, Plane, orientation_of, point_of, spacing_pair
@@ -144,11 +145,16 @@ def _state_of_pixels(header: Header, origin: str) -> Problem | None:
         return Problem(ProblemKind.TRUNCATED, f"{origin} ends in the middle of its header", (origin,))
     if not parsed.pixel_tag:
         return Problem(ProblemKind.NO_PIXELS, f"{origin} has the header of an image and no pixel data", (origin,))
-    if parsed.pixel_length != UNDEFINED and not parsed.deflated:
-        missing = parsed.pixel_offset + parsed.pixel_length - parsed.file_size
-        if missing > 0:
-            message = f"{origin} is cut off: the last {missing} bytes of its pixel data are missing"
-            return Problem(ProblemKind.TRUNCATED, message, (origin,))
+    if parsed.pixel_length == UNDEFINED:
+        return None
+    missing = 0 if parsed.deflated else parsed.pixel_offset + parsed.pixel_length - parsed.file_size
+    if missing > 0:
+        message = f"{origin} is cut off: the last {missing} bytes of its pixel data are missing"
+        return Problem(ProblemKind.TRUNCATED, message, (origin,))
+    try:
+        PixelFormat.of_header(header).check_length(parsed.pixel_length)
+    except PixelDataError as error:
+        return Problem(ProblemKind.SHORT_PIXELS, f"{origin}: {error}", (origin,))
     return None
 
 

@@ -8,7 +8,8 @@ DICOM PS3.3 C.7.6.2.1.1 (image position and orientation)
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ MARK_NAMES = (
     "image type",
 )
 """What may tell planes at one position apart, in the order in which it is tried (`Plane.marks`)."""
+
+Mark = Callable[[Plane], object]
 
 SAME_DIRECTION = 1e-3  # cosine, 0.06 degrees: scanners round the cosines of one stack differently from slice to slice
 SAME_POSITION_MM = 1e-3  # closer positions along the normal are the same place; real slices are at least 0.1 mm apart
@@ -71,8 +74,10 @@ class _Key(NamedTuple):
     alone: str
 
 
-def _order_of_series(one: Series) -> tuple[str, int, str, str]:
-    return one.study_instance_uid, one.number or 0, one.series_instance_uid, one.planes[0].instance.origin
+def _order_of_series(one: Series) -> tuple[object, ...]:
+    first = one.planes[0]
+    marks = tuple((mark is None, 0 if mark is None else mark) for mark in first.marks)
+    return one.study_instance_uid, one.number or 0, one.series_instance_uid, marks, first.instance.origin
 
 
 def _direction(plane: Plane, known: list[Orientation]) -> int:
@@ -95,22 +100,28 @@ def _split(planes: list[Plane]) -> list[tuple[list[Plane], str]]:
     planes = _sorted(planes)
     names: list[str] = []
     stacks = [planes]
-    for number, name in enumerate(MARK_NAMES):
+    for name, mark in _ways_to_tell_apart():
         if not any(_coincident(stack) for stack in stacks):
             break
-        split = [part for stack in stacks for part in _split_by(stack, lambda plane: plane.marks[number])]  # noqa: B023
+        split = [part for stack in stacks for part in _split_by(stack, mark)]
         if len(split) > len(stacks):
             stacks = split
             names.append(name)
-    split = [part for stack in stacks for part in _split_by(stack, lambda plane: folder_of(plane.instance.origin))]
-    if len(split) > len(stacks):
-        stacks = split
-        names.append("folder")
     stacks = [part for stack in stacks for part in _split_by_order(stack, names)]
     return [(stack, " and ".join(names)) for stack in stacks]
 
 
-def _split_by(stack: list[Plane], mark: Callable[[Plane], object]) -> list[list[Plane]]:
+def _ways_to_tell_apart() -> Iterator[tuple[str, Mark]]:
+    for number, name in enumerate(MARK_NAMES):
+        yield name, partial(_mark, number)
+    yield "folder", lambda plane: folder_of(plane.instance.origin)
+
+
+def _mark(number: int, plane: Plane) -> object:
+    return plane.marks[number] if plane.marks else None
+
+
+def _split_by(stack: list[Plane], mark: Mark) -> list[list[Plane]]:
     """Split a stack by a mark if that is what tells its coincident planes apart; otherwise keep it whole."""
     deepest = max(Counter(_places(stack)).values())
     if deepest == 1:

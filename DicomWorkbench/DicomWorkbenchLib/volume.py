@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from DicomWorkbenchLib.errors import FileError, PixelDataError
+from DicomWorkbenchLib.errors import FileError, InputError, PixelDataError
 from DicomWorkbenchLib.geometry import FloatArray, Point3, lps_to_ras, spacing_of
 from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.pixels_native import without_unused_bits
@@ -148,10 +148,17 @@ class _Reader:
         """Return (k, j, i) in int16 if possible, otherwise float32; slices in ``bad`` are undefined."""
         if all(plan.is_whole for plan in self.plans):
             try:
-                return self._fill(np.empty(self._shape, np.int16), _read_whole)
+                return self._fill(self._empty(np.int16), _read_whole)
             except _TooLarge:  # the values of full 16-bit images are only known when read
                 pass
-        return self._fill(np.empty(self._shape, np.float32), _read_real)
+        return self._fill(self._empty(np.float32), _read_real)
+
+    def _empty(self, dtype: type[np.generic]) -> NDArray[Any]:
+        try:
+            return np.empty(self._shape, dtype)
+        except MemoryError as error:
+            gigabytes = np.prod(self._shape, dtype=float) * np.dtype(dtype).itemsize / 1e9
+            raise InputError(f"{self._series.label} needs {gigabytes:.1f} GB of memory, more than there is") from error
 
     def _failed(self, place: int, error: FileError) -> None:
         if not self._skip:

@@ -36,6 +36,7 @@ class SourceImage:
         try:
             self.header: Header = read_header(instance.path)
             self.form = PixelFormat.of_header(self.header)
+            self.form.check_length(self.header.parsed.pixel_length)
         except NotDicom as error:
             raise FileError(f"{instance.origin} is not a DICOM file any more") from error
         except PixelDataError as error:

@@ -112,6 +112,25 @@ def test_a_file_cut_inside_its_header_is_unreadable(maker: Any) -> None:
         assert paths[1].name in problem_of(found, ProblemKind.UNREADABLE_FILE).message
 
 
+def test_pixel_data_shorter_than_rows_times_columns_are_named(maker: Any) -> None:
+    maker.stack(2)
+    path = maker.slice("short", PixelData=bytes(70))
+    with scan(maker.folder) as found:
+        short = problem_of(found, ProblemKind.SHORT_PIXELS)
+    assert short.message == f"{path}: the pixel data have 70 bytes; 8 x 6 pixels need 96"
+
+
+def test_foreign_binary_files_that_begin_like_a_data_set_are_ignored(maker: Any) -> None:
+    dice = np.random.default_rng(3)
+    maker.stack(2)
+    for number in range(40):
+        start = (b"\x08\x00\x05\x00", b"\x08\x00\x05\x00CS", b"\x02\x00\x00\x00UL", b"\x00\x08\x00\x05CS")[number % 4]
+        (maker.folder / f"x{number}").write_bytes(start + dice.integers(0, 256, 3000, np.uint8).tobytes())
+    with scan(maker.folder) as found:
+        assert not found.problems
+        assert found.files_ignored == 40
+
+
 def test_an_image_header_without_pixels_is_named(maker: Any) -> None:
     dataset = maker.dataset()
     del dataset.PixelData
