@@ -301,6 +301,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             visible = one["role"] in panel_tables.SHOWN_AT_FIRST
             table.item(row, 0).setCheckState(qt.Qt.Checked if visible else qt.Qt.Unchecked)
             mrml.set_segment_visible(self.logic.shown, one["name"], visible)
+        table.resizeColumnToContents(0)
 
     def onStructureChecked(self, item: Any) -> None:
         if item.column() == 0 and self.logic.shown:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 MANUFACTURER, MODEL, SERIAL = "DicomWorkbench", "TumorAnalysis", "0"
 SEG_SERIES, SR_SERIES = 901, 902  # series numbers; scanners stay below
+# Patient and study attributes that must be present, if empty (PS3.3 C.7.1.1, C.7.2.1); many published scans have lost some.
+_TYPE_2 = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
+    "ReferringPhysicianName", "StudyID", "PositionReferenceIndicator",
+)  # fmt: skip
 
 
 def write_segmentation_object(path: Path, result: PatientResult) -> Dataset:
@@ -149,7 +154,11 @@ def _source_and_pixels(result: PatientResult) -> tuple[list[Dataset], Any]:
 
 
 def _head(file: Path) -> Dataset:
-    return read_dataset(file, pixels=False)
+    header = read_dataset(file, pixels=False)
+    for keyword in _TYPE_2:
+        if keyword not in header:
+            setattr(header, keyword, "")
+    return header
 
 
 def _highdicom() -> Any:

@@ -66,6 +66,7 @@ def run(settings: TumorSettings, progress: Progress = no_progress, cancel: Cance
         for result in cohort.results(dataset, progress, cancel):
             folder = stage / "patients" / safe_name(result.data.id)
             pictures.append(write_patient(folder, result, settings))
+            cohort.warn(result.data.id, pictures[-1].warnings)
         if not cohort.any_read:
             raise InputError("no patient could be read: " + "; ".join(_reasons(cohort.rows.patients)[:3]))
         progress(cohort.steps, cohort.steps, "writing tables and report")
@@ -166,6 +167,12 @@ class Cohort:
             except (WorkbenchError, *BROKEN_DATA) as error:
                 self._add_unread(source, FAILED, _said(error))
         self.rows.cohort = cohort_rows(self.rows.patients, self.rows.lesions, self._components())
+
+    def warn(self, patient_id: str, texts: Sequence[str]) -> None:
+        """Add warnings about a patient that came up while its files were written."""
+        self.rows.warnings += [{"patient": patient_id, "kind": "warning", "warning": text} for text in texts]
+        entry = next(one for one in self._entries if one["id"] == patient_id)
+        entry["warnings"] += texts
 
     def report(self, began: float) -> TumorReport:
         """Make the report of what was collected."""

@@ -17,11 +17,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PatientPictures:
-    """Pictures of one patient, PNG; None where there is nothing to show."""
+    """Pictures of one patient, PNG; None where there is nothing to show; and what could not be written."""
 
     patient: str
     surface: bytes | None
     montage: bytes | None
+    warnings: tuple[str, ...] = ()
 
 
 def report_page(rows: CohortRows, pictures: Sequence[PatientPictures], *, connectivity: int, title: str) -> Page:

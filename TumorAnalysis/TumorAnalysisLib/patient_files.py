@@ -36,11 +36,10 @@ def write_patient(folder: Path, result: PatientResult, settings: TumorSettings) 
     write_segmentation(folder / f"{name}.seg.nrrd", segments_of(result), result.data.grid)
     if settings.volumes:
         write_volume(folder / "ct.nrrd", result.data.image, result.data.grid)
-    if settings.dicom_seg or settings.dicom_sr:
-        _write_dicom(folder, result, settings)
+    said = _write_dicom(folder, result, settings) if settings.dicom_seg or settings.dicom_sr else ()
     if not settings.pictures or settings.list_only:
-        return PatientPictures(result.data.id, None, None)
-    pictures = PatientPictures(result.data.id, surface_picture(result), montage(result))
+        return PatientPictures(result.data.id, None, None, said)
+    pictures = PatientPictures(result.data.id, surface_picture(result), montage(result), said)
     for kind, png in (("3d", pictures.surface), ("lesions", pictures.montage)):
         if png:
             (folder / f"{name}_{kind}.png").write_bytes(png)
@@ -83,11 +82,22 @@ def _segment(name: str, mask: Mask, colour: Colour, role: Role) -> Segment:
     return Segment(name, mask, colour, {"TerminologyEntry": entry, "TumorAnalysis.Role": role.value})
 
 
-def _write_dicom(folder: Path, result: PatientResult, settings: TumorSettings) -> None:
+def _write_dicom(folder: Path, result: PatientResult, settings: TumorSettings) -> tuple[str, ...]:
     from TumorAnalysisLib.dicom_export import write_report, write_segmentation_object
 
-    if not result.data.ct_files or not result.lesions:
-        return
-    segmentation = write_segmentation_object(folder / f"{folder.name}_seg.dcm", result)
-    if settings.dicom_sr:
-        write_report(folder / f"{folder.name}_sr.dcm", result, segmentation)
+    if not result.lesions:
+        return ()
+    if not result.data.ct_files:
+        return ("no DICOM Segmentation or structured report: the CT is no DICOM",)
+    try:
+        segmentation = write_segmentation_object(folder / f"{folder.name}_seg.dcm", result)
+        if settings.dicom_sr:
+            write_report(folder / f"{folder.name}_sr.dcm", result, segmentation)
+    except (
+        ValueError,
+        AttributeError,
+        TypeError,
+        KeyError,
+    ) as error:  # how highdicom refuses headers it cannot build on
+        return (f"no DICOM Segmentation or structured report: the CT headers do not allow it ({error})",)
+    return ()

@@ -59,6 +59,12 @@ def read_object(linked: LinkedObject, reference: ReferenceSlices) -> list[Struct
         return _segments(dataset, reference) if linked.modality == "SEG" else _regions(dataset, reference.grid)
     except InputError as error:
         return [Structure(linked.modality, EMPTY, refused=f"{linked.origin}: {error}")]
+    except (
+        AttributeError,
+        KeyError,
+        IndexError,
+    ) as error:  # an attribute without which the object cannot be understood
+        return [Structure(linked.modality, EMPTY, refused=f"{linked.origin} lacks an attribute: {error}")]
 
 
 def _regions(dataset: Dataset, grid: Grid) -> list[Structure]:
@@ -93,7 +99,7 @@ def _segments(dataset: Dataset, reference: ReferenceSlices) -> list[Structure]:
             for segment in np.unique(frames[number][frames[number] > 0]):
                 by_segment[int(segment)].append((head, frames[number] == segment))
         else:
-            segment = int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+            segment = int(_group("SegmentIdentificationSequence", groups, shared).ReferencedSegmentNumber)
             by_segment[segment].append((head, frames[number] > 0))
     return [
         _segment(
@@ -121,19 +127,18 @@ def _segment(name: str, frames: list[tuple[MaskSlice, Any]], reference: Referenc
     return Structure(name, mask, notes=("the mask is empty",) if mask.empty else ())
 
 
-def _frame_geometry(dataset: Dataset, shared: Dataset | None, groups: Dataset) -> MaskSlice:
-    def group(keyword: str) -> Any:
-        for place_ in (groups, shared):
-            if place_ is not None and place_.get(keyword):
-                return place_[keyword].value[0]
-        return {}
+def _group(keyword: str, *places: Dataset | None) -> Any:
+    """Return a functional group of a frame: its own, else the one all frames share."""
+    return next((place[keyword].value[0] for place in places if place is not None and place.get(keyword)), {})
 
+
+def _frame_geometry(dataset: Dataset, shared: Dataset | None, groups: Dataset) -> MaskSlice:
     return MaskSlice(
         "",
         (int(dataset.Rows), int(dataset.Columns)),
-        _numbers(group("PlanePositionSequence").get("ImagePositionPatient")),
-        _numbers(group("PlaneOrientationSequence").get("ImageOrientationPatient")),
-        _numbers(group("PixelMeasuresSequence").get("PixelSpacing")),
+        _numbers(_group("PlanePositionSequence", groups, shared).get("ImagePositionPatient")),
+        _numbers(_group("PlaneOrientationSequence", groups, shared).get("ImageOrientationPatient")),
+        _numbers(_group("PixelMeasuresSequence", groups, shared).get("PixelSpacing")),
         None,
     )
 
