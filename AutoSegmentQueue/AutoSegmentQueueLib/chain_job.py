@@ -26,11 +26,10 @@ def prepare(verb: str, settings: dict[str, Any], folder: Path) -> dict[str, Any]
     ------
     InputError : what the step before left is not what this one needs.
     """
+    scan, results = (Path(one) for one in settings.pop("chain"))
     if verb == "tumors":
-        scan, results = (Path(one) for one in settings.pop("inputs"))
         return {**settings, "dataset": str(dataset_for_tumors(scan, results, folder))}
     if verb == "optimize":
-        scan, results = (Path(one) for one in settings["inputs"])
         return {**settings, "inputs": [str(one) for one in dicom_of(scan, results)]}
     return settings
 
@@ -76,7 +75,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _write_nrrd(scan: Path, target: Path) -> None:
-    import SimpleITK as sitk  # noqa: N813 - its own name for itself
+    import SimpleITK as sitk
 
     if scan.is_file() and scan.name.lower().endswith((".nii", ".nii.gz")):
         try:
@@ -88,10 +87,10 @@ def _write_nrrd(scan: Path, target: Path) -> None:
     from DicomWorkbenchLib.volume import read_volume
 
     with scan_dicom([scan]) as found:
-        volumes = [series for series in found.series if series.is_volume]
+        volumes = found.volumes()
         if not volumes:
             raise InputError("the scan of the chain holds no volume")
-        volume = read_volume(max(volumes, key=lambda series: len(series.planes)))
+        volume = read_volume(volumes[0])
         image = sitk.GetImageFromArray(volume.array)
         matrix, spacing = volume.matrix_lps, [float(one) for one in volume.spacing_mm]
         image.SetOrigin([float(one) for one in matrix[:3, 3]])
@@ -105,8 +104,6 @@ def main() -> int:
     verb, settings_file = sys.argv[1], Path(sys.argv[2])
     try:
         settings = json.loads(settings_file.read_text(encoding="utf-8"))
-        if verb == "tumors":
-            settings["inputs"] = settings.pop("chain")
         prepared = prepare(verb, settings, settings_file.parent)
     except WorkbenchError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -99,7 +99,11 @@ def serve(
 
     with opened(home) as (place, settings, ledger):
         settings = chosen(settings, given)
-        values = {"input": input_ and input_.absolute(), "output": output and output.absolute(), "slots": slots}
+        values: dict[str, Any] = {
+            "input": input_ and input_.absolute(),
+            "output": output and output.absolute(),
+            "slots": slots,
+        }
         values |= {"archive_days": archive_days, "stable_seconds": stable_seconds}
         settings = _with(settings, values)
         _check_folders(place, settings)

@@ -75,7 +75,8 @@ def command_of(
     if job.kind in WORKFLOW_KINDS:
         settings = _settings(WORKFLOW_KINDS[job.kind], job.options, inputs, folder / "result")
         command = job_command(job.kind, folder / "settings.json")
-        if job.parent:
+        if job.parent:  # what the workflow reads has to be made from the scan and the results of the step before
+            settings["chain"] = [str(path) for path in inputs]
             command[command.index("DicomWorkbenchLib.job")] = "AutoSegmentQueueLib.chain_job"
         (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
         return command

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH102, PTH104
 """A job that only tests know: light, and it does what the NIfTI header's ``descrip`` field of its input says.
 
 ok | sleep:SECONDS | crash[:TIMES] | oom[:TIMES] | bad | engine | hang | stubborn | child | torn | empty | changed

@@ -21,9 +21,14 @@ from AutoSegmentQueueLib.settings import QueueSettings
 from DicomWorkbenchLib.process import child_environment
 
 HERE = Path(__file__).resolve().parent
-FAKE_JOB = (sys.executable, "-I", "-S", str(HERE / "queue_fake_job.py"))
+FAKE_JOB = (sys.executable, "-I", "-S", str(HERE / "fake_job.py"))
 LIGHT = QueueSettings(
-    child_command=FAKE_JOB, validation="manifest", stable_seconds=0.1, rescan_seconds=0.1, free_bytes=0, lease_seconds=4.0
+    child_command=FAKE_JOB,
+    validation="manifest",
+    stable_seconds=0.1,
+    rescan_seconds=0.1,
+    free_bytes=0,
+    lease_seconds=4.0,
 )
 
 
