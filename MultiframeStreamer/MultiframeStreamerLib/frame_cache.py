@@ -34,6 +34,7 @@ class FrameCache:
         self._ahead: list[Future[Any]] = []
         self._pool: ThreadPoolExecutor | None = None
         self._last: int | None = None
+        self._failed: set[int] = set()  # known to be broken: whoever asks gets the error at once, not after waiting
         self._closed = False
 
     def get(self, index: int) -> Any:
@@ -51,9 +52,9 @@ class FrameCache:
         return waiting.result() if waiting is not None else self._fill(index, mine)
 
     def ready(self, index: int) -> bool:
-        """Return whether a frame is in memory."""
+        """Return whether asking for a frame does not wait: it is in memory, or known to be broken."""
         with self._lock:
-            return index in self._kept
+            return index in self._kept or index in self._failed
 
     def look_ahead(self, index: int, count: int) -> None:
         """Make the frames that come next in the direction of play, in the background."""
@@ -71,7 +72,7 @@ class FrameCache:
             self._pool = self._pool or ThreadPoolExecutor(_WORKERS, thread_name_prefix="read-ahead")
             for old in self._ahead:
                 old.cancel()
-            wanted = [i for i in indexes if i not in self._kept and i not in self._pending]
+            wanted = [i for i in indexes if i not in self._kept and i not in self._pending and i not in self._failed]
             self._ahead = [self._pool.submit(self._quietly, i) for i in wanted]
 
     def resize(self, capacity_bytes: int) -> None:
@@ -93,7 +94,7 @@ class FrameCache:
         try:
             self.get(index)
         except WorkbenchError:
-            return  # whoever asks for this frame gets the error then
+            self._failed.add(index)  # whoever asks for this frame gets the error then
 
     def _fill(self, index: int, mine: Future[Any]) -> Any:
         try:

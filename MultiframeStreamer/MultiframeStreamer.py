@@ -1,0 +1,391 @@
+"""Panel of MultiframeStreamer: frames are shown as they are asked for; the server and copies run as our own command in a child process."""
+
+# No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import qt
+import slicer
+import vtk
+from DicomWorkbenchLib.errors import WorkbenchError
+from MultiframeStreamerLib import mrml, open_frames, panel
+from MultiframeStreamerLib.child import CommandChild
+from slicer import vtkMRMLVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+LOAD_MS = 20  # between two steps of loading a range
+STEP_SECONDS = 0.03  # of loading before the window gets its turn again
+
+
+class MultiframeStreamer(ScriptedLoadableModule):
+    """What Slicer asks about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("Multiframe Streamer")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
+        parent.dependencies = ["DicomWorkbench"]
+        parent.contributors = ["DicomWorkbench contributors"]
+        parent.helpText = _(
+            "Opens compressed multi-frame DICOM of any size at once, frame by frame, and serves it over DICOMweb."
+        )
+
+
+@parameterNodeWrapper
+class MultiframeStreamerParameterNode:
+    """What the panel shows and the scene keeps; a saved scene opens its stream again."""
+
+    source: Path
+    file: str
+    frame: Annotated[float, WithinRange(1, 10_000_000), Default(1)]
+    volume: vtkMRMLVolumeNode
+    rate: Annotated[float, WithinRange(0.1, 200), Default(15.0)]
+    loop: Annotated[bool, Default(True)]
+    cacheMb: Annotated[int, WithinRange(16, 65536), Default(256)]
+    first: Annotated[int, WithinRange(1, 10_000_000), Default(1)]
+    last: Annotated[int, WithinRange(1, 10_000_000), Default(1)]
+    every: Annotated[int, WithinRange(1, 100_000), Default(1)]
+    target: Annotated[str, Choice(["volume", "sequence"]), Default("volume")]
+    port: Annotated[int, WithinRange(0, 65535), Default(8042)]
+    copyTo: Path
+    region: str
+
+
+class MultiframeStreamerLogic(ScriptedLoadableModuleLogic):
+    """Holds the opened frames."""
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.frames = self.loader = None
+
+    def getParameterNode(self) -> MultiframeStreamerParameterNode:
+        return MultiframeStreamerParameterNode(super().getParameterNode())
+
+    def open(self, path: Path, cacheMb: int) -> None:
+        self.close()
+        self.frames = open_frames(path, cache_bytes=cacheMb * panel.MEGABYTE)
+
+    def close(self) -> None:
+        frames, self.frames, self.loader = self.frames, None, None
+        if frames is not None:
+            frames.close()
+
+    def load(self, indexes: Any, asSequence: bool, name: str) -> Any:
+        self.loader = mrml.RangeLoader(self.frames, indexes, as_sequence=asSequence, name=name)
+        return self.loader
+
+
+class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Connects the widgets of the .ui file with the parameter node."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._opened = self._shown = None
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MultiframeStreamer.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MultiframeStreamerLogic()
+        launch = slicer.util.launchConsoleProcess
+        self.server = CommandChild(launch, self.onServerSays, self.onServerEnds)
+        self.copy = CommandChild(launch, self.onCopySays, self.onCopyEnds)
+        self.playTimer, self.loadTimer = qt.QTimer(), qt.QTimer()
+        self.playTimer.timeout.connect(self.onPlayTick)
+        self.loadTimer.setInterval(LOAD_MS)
+        self.loadTimer.timeout.connect(self.onLoadTick)
+        for name in ("play", "previous", "next", "load", "cancelLoad", "serve", "copyAddress", "openPage", "copy"):
+            getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
+        self.ui.fileComboBox.connect("currentIndexChanged(int)", self.onFile)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.stopEverything()
+        self.server.stop()
+        self.copy.stop()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self.playTimer.stop()
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, _caller: Any, _event: str) -> None:
+        self.stopEverything()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def stopEverything(self) -> None:
+        self.playTimer.stop()
+        self.loadTimer.stop()
+        self.logic.close()
+        self._opened = self._shown = None
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: MultiframeStreamerParameterNode | None) -> None:
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+            self.onParameterChanged()
+
+    def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
+        parameters = self._parameterNode
+        if not parameters:
+            return
+        wanted = (str(parameters.source), parameters.file)
+        if wanted != self._opened:
+            self._opened = wanted
+            self.openSource()
+        if self.logic.frames:
+            self.logic.frames.cache.resize(parameters.cacheMb * panel.MEGABYTE)
+            self.playTimer.setInterval(max(round(1000 / parameters.rate), 5))
+            self.showFrame(int(parameters.frame) - 1)
+        self.showState()
+
+    def openSource(self) -> None:
+        """Open what the path names and show its first frame (or the frame a saved scene names)."""
+        parameters, source = self._parameterNode, self._parameterNode.source
+        self.playTimer.stop()
+        self.logic.close()
+        self._shown = None
+        self.ui.factsLabel.text = self.ui.healthLabel.text = self.ui.frameLabel.text = ""
+        if not source or str(source) in ("", ".") or not source.exists():
+            return
+        with slicer.util.tryWithErrorDisplay(_("The file cannot be opened."), waitCursor=True):
+            names = [
+                str(path.relative_to(source)) if source.is_dir() else path.name for path in panel.choices_in(source)
+            ]
+            if source.is_dir() and parameters.file not in names:
+                self.fillFiles(names)
+                self._parameterNode.file = names[0] if names else ""
+                return  # the change of the parameter opens it
+            self.fillFiles(names)
+            try:
+                self.logic.open(source / parameters.file if source.is_dir() else source, parameters.cacheMb)
+            except WorkbenchError as error:
+                self.ui.healthLabel.text = str(error)
+                return
+        self.showOpened()
+
+    def fillFiles(self, names: list[str]) -> None:
+        box = self.ui.fileComboBox
+        blocked = box.blockSignals(True)
+        box.clear()
+        box.addItems(names)
+        box.setCurrentIndex(max(box.findText(self._parameterNode.file), 0))
+        box.visible = self.ui.fileLabel.visible = len(names) > 1
+        box.blockSignals(blocked)
+
+    def onFile(self, _index: int) -> None:
+        self._parameterNode.file = self.ui.fileComboBox.currentText
+
+    def showOpened(self) -> None:
+        frames, parameters = self.logic.frames, self._parameterNode
+        self.ui.factsLabel.text, self.ui.healthLabel.text = panel.facts_text(frames), panel.health_text(frames)
+        self.ui.frameSlider.maximum = self.ui.firstSpinBox.maximum = self.ui.lastSpinBox.maximum = len(frames)
+        parameters.frame = min(parameters.frame, len(frames))
+        parameters.rate = min(max(frames.timing.rate, 0.1), 200.0)
+        parameters.first, parameters.last = 1, len(frames)
+        self.ui.copyPathEdit.currentPath = self.ui.copyPathEdit.currentPath or str(
+            panel.default_copy(parameters.source)
+        )
+
+    def showFrame(self, index: int) -> None:
+        frames, parameters = self.logic.frames, self._parameterNode
+        if index == self._shown or not 0 <= index < len(frames):
+            return
+        fresh, self._shown = self._shown is None, index
+        try:
+            parameters.volume = mrml.volume_of(frames, index, parameters.volume)
+        except WorkbenchError as error:
+            self.ui.frameLabel.text = str(error)
+            return
+        if fresh:
+            mrml.show(parameters.volume)
+        self.ui.frameLabel.text = _("Frame {number} of {count}, {time:.3f} s").format(
+            number=index + 1, count=len(frames), time=frames.timing.time_ms(index) / 1000
+        )
+
+    def showState(self) -> None:
+        frames, parameters, loader = self.logic.frames, self._parameterNode, self.logic.loader
+        planned = panel.plan(frames, parameters.first, parameters.last, parameters.every) if frames else None
+        states = panel.button_states(
+            bool(frames), loader is not None, planned, self.copy.running, str(parameters.copyTo)
+        )
+        for name, (enabled, tip) in states.items():
+            button = getattr(self.ui, name)
+            button.enabled, button.toolTip = enabled, _(tip)
+        self.ui.memoryLabel.text = panel.memory_text(planned) if planned else ""
+        self.ui.playButton.text = _("Pause") if self.playTimer.active else _("Play")
+        self.ui.loadProgressBar.visible = self.ui.cancelLoadButton.visible = loader is not None
+        self.ui.serveButton.text = _("Stop serving") if self.server.running else _("Serve over DICOMweb")
+        served = bool(self.ui.addressEdit.text)
+        self.ui.copyAddressButton.enabled = self.ui.openPageButton.enabled = served
+        self.showGauge()
+
+    def showGauge(self) -> None:
+        cache = self.logic.frames.cache if self.logic.frames else None
+        self.ui.memoryBar.value = round(100 * cache.used_bytes / max(cache.capacity_bytes, 1)) if cache else 0
+        self.ui.memoryBar.format = panel.gauge_text(self.logic.frames)
+
+    def onPlay(self) -> None:
+        if self.playTimer.active:
+            self.playTimer.stop()
+        else:
+            self.playTimer.start()
+        self.showState()
+
+    def onPlayTick(self) -> None:
+        frames, parameters = self.logic.frames, self._parameterNode
+        index = int(parameters.frame)  # from 1, so this is the next one from 0
+        if index >= len(frames):
+            index = 0
+            if not parameters.loop:
+                self.onPlay()
+                return
+        if not frames.ready(index):  # wait for it rather than hold up the window
+            frames.prefetch([i % len(frames) for i in range(index, index + 16)])
+            return
+        parameters.frame = index + 1
+        self.showGauge()
+
+    def onPrevious(self) -> None:
+        self._parameterNode.frame = max(self._parameterNode.frame - 1, 1)
+
+    def onNext(self) -> None:
+        self._parameterNode.frame = min(self._parameterNode.frame + 1, len(self.logic.frames))
+
+    def onLoad(self) -> None:
+        parameters = self._parameterNode
+        planned = panel.plan(self.logic.frames, parameters.first, parameters.last, parameters.every)
+        name = _("Frames {first} to {last}").format(first=parameters.first, last=parameters.last)
+        self.logic.load(planned.indexes, parameters.target == "sequence", name)
+        self.ui.loadProgressBar.maximum = len(planned.indexes)
+        self.ui.loadLabel.text = ""
+        self.loadTimer.start()
+        self.showState()
+
+    def onLoadTick(self) -> None:
+        loader = self.logic.loader
+        if loader is None:
+            self.loadTimer.stop()
+            return
+        before = loader.shown_node()
+        try:
+            loader.step(STEP_SECONDS)
+        except WorkbenchError as error:
+            loader.cancel()
+            self.endLoading(str(error))
+            return
+        self.ui.loadProgressBar.value = loader.done
+        if before is None and loader.shown_node() is not None:
+            mrml.show(loader.shown_node())
+        if loader.finished:
+            loader.finish(Path(self.logic.frames.objects[0].source.name).stem)
+            self.endLoading(
+                "; ".join([_("{count} frames loaded").format(count=loader.total - len(loader.broken)), *loader.notes])
+            )
+
+    def onCancelLoad(self) -> None:
+        self.logic.loader.cancel()
+        self.endLoading(_("Cancelled; nothing was kept."))
+
+    def endLoading(self, text: str) -> None:
+        self.loadTimer.stop()
+        self.logic.loader = None
+        self.ui.loadLabel.text = text
+        self.showState()
+
+    def onServe(self) -> None:
+        if self.server.running:
+            self.server.stop()
+            return
+        with slicer.util.tryWithErrorDisplay(_("The server cannot be started.")):
+            slicer.packaging.pip_ensure(
+                slicer.packaging.load_requirements(self.resourcePath("MultiframeStreamer-requirements.txt")),
+                requester="MultiframeStreamer",
+            )
+            self.ui.serveLabel.text = _("Starting ...")
+            self.server.start(*panel.serve_arguments([self._parameterNode.source], self._parameterNode.port))
+        self.showState()
+
+    def onServerSays(self, message: dict[str, Any]) -> None:
+        if "serving" in message:
+            self.ui.addressEdit.text = message["serving"] + "/dicomweb"
+            self.ui.serveLabel.text = _("{count} objects are served to this machine.").format(count=message["objects"])
+            self.showState()
+
+    def onServerEnds(self, problem: str) -> None:
+        self.ui.addressEdit.text, self.ui.serveLabel.text = "", problem or _("Stopped.")
+        if self._parameterNode:
+            self.showState()
+
+    def onCopyAddress(self) -> None:
+        qt.QApplication.clipboard().setText(self.ui.addressEdit.text)
+
+    def onOpenPage(self) -> None:
+        qt.QDesktopServices.openUrl(qt.QUrl(self.ui.addressEdit.text.removesuffix("dicomweb")))
+
+    def onCopy(self) -> None:
+        path = Path(self.logic.frames.objects[0].source.name)
+        with slicer.util.tryWithErrorDisplay(_("The copy cannot be made.")):
+            self.copy.start(*panel.blank_arguments(path, self._parameterNode.copyTo, self._parameterNode.region))
+            self.ui.copyLabel.text = _("Working ...")
+        self.showState()
+
+    def onCopySays(self, message: dict[str, Any]) -> None:
+        if message.get("total"):
+            self.ui.copyLabel.text = f"{message['stage']} {message['done']} / {message['total']}"
+
+    def onCopyEnds(self, problem: str) -> None:
+        self.ui.copyLabel.text = problem or _("The copy is ready. Look at it before you share it.")
+        if self._parameterNode:
+            self.showState()
+
+
+class MultiframeStreamerTest(ScriptedLoadableModuleTest):
+    """Self-test: an object made here is opened, shown and loaded."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def test_aRangeBecomesAVolumeAndASequence(self) -> None:
+        from MultiframeStreamerLib.corpus.sample import small_stack
+
+        with tempfile.TemporaryDirectory() as folder:
+            path, truth = small_stack(Path(folder))
+            logic = MultiframeStreamerLogic()
+            logic.open(path, 64)
+            for asSequence in (False, True):
+                loader = logic.load(range(len(logic.frames)), asSequence, "test")
+                while not loader.finished:
+                    loader.step(0.05)
+                self.assertEqual(loader.broken, {})
+                self.assertTrue((slicer.util.arrayFromVolume(loader.shown_node())[0] == truth[0]).all())
+            logic.close()
