@@ -66,6 +66,9 @@ def _choice(values: type[Method] | type[Region] | type[Unit] | type[EarlVersion]
 )
 @click.option("--unit", type=_choice(Unit), default="suvbw", show_default=True, help="What PET values are shown in.")
 @click.option(
+    "--value-unit", default="", help="Unit of NIfTI and NRRD values, where you know it; such files do not say."
+)
+@click.option(
     "--nema", is_flag=True, help="Contrast recovery, background variability and lung residual after NEMA NU 2."
 )
 @click.option("--earl", type=_choice(EarlVersion), help="Judge recovery coefficients by an EARL standard.")

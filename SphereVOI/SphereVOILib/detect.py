@@ -8,11 +8,10 @@ beyond the background: it goes with the cube of the diameter, and the sizes go r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from DicomWorkbenchLib.errors import InputError
 from DicomWorkbenchLib.geometry import FloatArray, Point3
 from DicomWorkbenchLib.progress import NEVER, CancelToken
 
@@ -35,34 +34,24 @@ class _Corners:
     strength: float
 
 
-def find_iec_spheres(
+def iec_candidates(
     grid: Grid, targets: Sequence[SphereTarget], cancel: CancelToken = NEVER
-) -> tuple[SphereTarget, ...]:
-    """Give each of the six targets a click near its sphere.
+) -> Iterator[tuple[SphereTarget, ...]]:
+    """Give each of the six targets a click near its sphere; several guesses, the likeliest first.
 
-    Raises
-    ------
-    InputError : no ring of six spheres is to be seen.
+    The first looks for hot spheres only, the second for cold ones as well. Whether a guess is right is seen when it is refined.
     """
     coarse = _coarse(grid)
     cancel.check()
     difference = _difference(coarse)
-    cancel.check()
     for hot_only in (True, False):
-        strength = difference if hot_only else np.abs(difference)
-        best = _best_corners(coarse, strength, cancel)
+        best = _best_corners(coarse, difference if hot_only else np.abs(difference), cancel)
         if best is None:
             continue
         order, likeness = _which_is_which(coarse, best.points_lps, targets, hot_only)
         if likeness >= LEAST_LIKENESS:
             corners = [best.points_lps[order[n]] for n in range(6)]
-            return tuple(
-                replace(t, lps_mm=_nearer(coarse, corner, t)) for corner, t in zip(corners, targets, strict=True)
-            )
-    raise InputError(
-        "the ring of six spheres of the IEC body phantom was not found in this volume; "
-        "is it the right scan? Otherwise place the spheres by hand"
-    )
+            yield tuple(replace(t, lps_mm=_nearer(coarse, c, t)) for c, t in zip(corners, targets, strict=True))
 
 
 def _coarse(grid: Grid) -> Grid:

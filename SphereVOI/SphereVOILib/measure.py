@@ -16,7 +16,7 @@ from DicomWorkbenchLib.geometry import FloatArray
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 
 from SphereVOILib.background import Background, Ball, background_around
-from SphereVOILib.detect import find_iec_spheres
+from SphereVOILib.detect import iec_candidates
 from SphereVOILib.earl import BANDS, RATIO_HIGH, RATIO_LOW, EarlSphere, judge
 from SphereVOILib.grid import Grid
 from SphereVOILib.nema import NemaResult, NemaTarget, background_of_circles, judge_nema
@@ -43,6 +43,7 @@ from SphereVOILib.statistics import (
 )
 
 OFF_RING_MM = 4.0  # real spheres are within 2 mm of the ideal ring
+LEAST_OF_RING = 4  # spheres of six that make a ring sure; three can always be joined by a hexagon
 AGAIN_SEARCH_MM = 6.0  # around the place the ring predicts for a sphere that was missed
 ODD_WIDTH = 1.5  # ratio of a fitted FWHM to the others' that a wrong diameter makes, noise hardly
 
@@ -125,19 +126,52 @@ def measure(
     settings = settings or MeasureSettings()
     grid = Grid(np.asarray(volume.array), np.asarray(volume.matrix_lps, dtype=float))
     require_volume(grid)
+    level = high_level(grid)
     if settings.auto:
         progress(0, len(targets), "finding the phantom")
-        targets = find_iec_spheres(grid, targets, cancel)
-    warnings = overlapping(targets, settings.refine.search_mm)
-    level = high_level(grid)
+        refined = _find_phantom(grid, targets, settings.refine, level, cancel)
+        warnings: list[str] = []
+    else:
+        warnings = overlapping(targets, settings.refine.search_mm)
+        refined = _refine_all(grid, targets, settings.refine, level, progress, cancel)
+    refined = judge_together(grid, refined, settings, level, warnings)
+    progress(len(targets), len(targets), "measuring")
+    return _measured(grid, refined, settings, warnings, cancel)
+
+
+def _refine_all(
+    grid: Grid,
+    targets: Sequence[SphereTarget],
+    settings: RefineSettings,
+    level: float,
+    progress: Progress,
+    cancel: CancelToken,
+) -> list[Refined]:
     refined = []
     for number, target in enumerate(targets):
         cancel.check()
         progress(number, len(targets), f"finding {target.label}")
-        refined.append(refine(grid, target, settings.refine, level))
-    refined = judge_together(grid, refined, settings, level, warnings)
-    progress(len(targets), len(targets), "measuring")
-    return _measured(grid, refined, settings, warnings, cancel)
+        refined.append(refine(grid, target, settings, level))
+    return refined
+
+
+def _find_phantom(
+    grid: Grid, targets: Sequence[SphereTarget], settings: RefineSettings, level: float, cancel: CancelToken
+) -> list[Refined]:
+    """Refine the guesses of automatic detection and keep the one in which most spheres are real."""
+    best: list[Refined] = []
+    for guess in iec_candidates(grid, targets, cancel):
+        refined = _refine_all(grid, guess, settings, level, no_progress, cancel)
+        if sum(r.found for r in refined) > sum(r.found for r in best):
+            best = refined
+        if all(r.found for r in refined):
+            break
+    if sum(r.found for r in best) < LEAST_OF_RING:
+        raise InputError(
+            "the ring of six spheres of the IEC body phantom was not found in this volume; "
+            "is it the right scan? Otherwise place the spheres by hand"
+        )
+    return best
 
 
 def require_volume(grid: Grid) -> None:
@@ -178,17 +212,24 @@ def judge_together(
 
 
 def _without_doubles(refined: list[Refined]) -> list[Refined]:
+    """Say of two clicks that went to the same place which one counts."""
     result = list(refined)
     for a, b in itertools.combinations(range(len(result)), 2):
         first, second = result[a], result[b]
-        if first.center_lps_mm is None or second.center_lps_mm is None:
+        if not (first.found or second.found) or not _same_place(first, second):
             continue
-        apart = float(np.linalg.norm(first.center_lps_mm - second.center_lps_mm))
-        if apart < max(first.target.radius_mm, second.target.radius_mm):
-            loser, winner = (a, second) if _fits_better(second, first) else (b, first)
-            reason = f"{winner.target.label} was found at the same place: the same sphere was clicked twice"
-            result[loser] = replace(result[loser], found=False, reason=reason, center_lps_mm=None)
+        second_wins = not first.found or (second.found and _fits_better(second, first))
+        loser, winner = (a, second) if second_wins else (b, first)
+        reason = f"{winner.target.label} was found at the same place: the same sphere was clicked twice"
+        result[loser] = replace(result[loser], found=False, reason=reason, center_lps_mm=None)
     return result
+
+
+def _same_place(a: Refined, b: Refined) -> bool:
+    places = [r.center_lps_mm if r.fit is None else r.fit.center_lps_mm for r in (a, b)]
+    if places[0] is None or places[1] is None:
+        return False
+    return float(np.linalg.norm(places[0] - places[1])) < max(a.target.radius_mm, b.target.radius_mm)
 
 
 def _fits_better(a: Refined, b: Refined) -> bool:
