@@ -62,13 +62,16 @@ class _Case:
         """True if items are missing at the end."""
         return self.items.end in (End.CUT, End.BROKEN)
 
+    @property
+    def open_ended(self) -> bool:
+        """True if items may be missing at the end: a file cut between two items looks like one without a delimiter."""
+        return self.items.end is not End.DELIMITER
+
     def ends(self, index: int) -> bool:
         """True if a code stream ends with this fragment."""
         if index not in self._ends:
             length = self.items.lengths[index]
-            take = min(length, _TAIL)
-            tail = self.source.read_at(self.items.offsets[index] + length - take, take)
-            self._ends[index] = tail.rstrip(b"\0").endswith(_END_MARKER)
+            self._ends[index] = ends_with_marker(self.source, self.items.offsets[index], length)
         return self._ends[index]
 
     def cleanly_separated(self, first: list[int]) -> bool:
@@ -77,6 +80,12 @@ class _Case:
 
     def name(self, text: str) -> None:
         self.items.note(text)
+
+
+def ends_with_marker(source: ByteSource, offset: int, length: int) -> bool:
+    """Tell whether bytes end with FFD9, apart from zeros that pad them."""
+    take = min(length, _TAIL)
+    return source.read_at(offset + length - take, take).rstrip(b"\0").endswith(_END_MARKER)
 
 
 def group(source: ByteSource, items: Items, syntax: Syntax, pixels: PixelFormat, tables: list[Table]) -> Grouping:
@@ -229,7 +238,7 @@ def _by_complete_streams(case: _Case, tables: list[Table]) -> Grouping | None:
 
 def _what_is_left(case: _Case) -> Grouping | None:
     """The file is cut off: the frames before the cut are known if every beginning follows an end."""
-    if not case.lost or case.declared is None or not case.marked or not case.begins or case.begins[0] != 0:
+    if not case.open_ended or case.declared is None or not case.marked or not case.begins or case.begins[0] != 0:
         return None
     sure = case.cleanly_separated(case.begins) or len(case.begins) == case.fragments
     if not sure or len(case.begins) > case.declared:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from DicomWorkbenchLib.errors import PixelDataError
 
-from .grouping import Grouping, group
+from .grouping import Grouping, ends_with_marker, group
 from .header import UNDEFINED, Header
 from .items import End, Items, read_offset_table, walk
 from .native import NativeIndex, native_index
@@ -128,7 +128,10 @@ def _encapsulated(header: Header, pixels: PixelFormat, syntax: Syntax) -> FrameI
     restarts = sorted({position for table in tables for position in table.positions(items.first_item)})
     walk(source, items, syntax.family, end, restarts)
     grouping = group(source, items, syntax, pixels, tables)
-    return _index_of(items, grouping, ", ".join(table.kind for table in tables) or "empty")
+    index = _index_of(items, grouping, ", ".join(table.kind for table in tables) or "empty")
+    if items.end is not End.DELIMITER:
+        _judge_last(index, source, syntax, pixels)
+    return index
 
 
 def _index_of(items: Items, grouping: Grouping, table: str) -> FragmentIndex:
@@ -139,6 +142,24 @@ def _index_of(items: Items, grouping: Grouping, table: str) -> FragmentIndex:
     index.notes = items.notes
     _mark_broken(index, items)
     return index
+
+
+def _judge_last(index: FragmentIndex, source: ByteSource, syntax: Syntax, pixels: PixelFormat) -> None:
+    """Without a delimiter, the last frame is whole only if it ends as a frame of its kind does."""
+    last = index.known - 1
+    if last in index.broken:
+        return
+    begin, end = index.first[last], index.first[last + 1]
+    whole = True
+    if syntax.ends_with_marker:
+        filled = [i for i in range(begin, end) if index.lengths[i]]
+        whole = bool(filled) and ends_with_marker(source, index.offsets[filled[-1]], index.lengths[filled[-1]])
+    elif syntax.family is Family.UNCOMPRESSED:
+        whole = sum(index.lengths[begin:end]) * 8 >= pixels.frame_bits(native=True)
+    elif end - begin > 1:
+        whole = False  # one more fragment could be missing, and nothing would show it
+    if not whole:
+        index.broken[last] = "is cut off: the pixel data end without a delimiter before it is complete"
 
 
 def _mark_broken(index: FragmentIndex, items: Items) -> None:
