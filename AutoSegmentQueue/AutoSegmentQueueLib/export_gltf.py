@@ -13,7 +13,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from DicomWorkbenchLib import __version__
 from DicomWorkbenchLib.errors import FileError
 from numpy.typing import NDArray

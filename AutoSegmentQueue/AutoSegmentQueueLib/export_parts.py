@@ -61,9 +61,7 @@ def read_parts(path: Path) -> list[Part]:
         raise FileError(f"{path.name} is no complete model: {type(error).__name__} {error}") from error
 
 
-def _parts(
-    document: Document, blob: bytes, number: int, above: FloatArray, path: tuple[str, ...]
-) -> Iterator[Part]:
+def _parts(document: Document, blob: bytes, number: int, above: FloatArray, path: tuple[str, ...]) -> Iterator[Part]:
     node = document["nodes"][number]
     matrix = above @ _matrix(node)
     if "mesh" in node:

@@ -59,7 +59,9 @@ def _dicom(paths: Sequence[Path], progress: Progress, cancel: CancelToken) -> Lo
         read = read_volume(series, progress=progress, cancel=cancel)
         warnings = list(dict.fromkeys(read.warnings))
         if len(volumes) > 1:
-            warnings.append(f"{len(volumes)} series were found; the one with most slices, {series.label}, was segmented")
+            warnings.append(
+                f"{len(volumes)} series were found; the one with most slices, {series.label}, was segmented"
+            )
         files = _hashed(paths, [instance.path for instance in series.instances])
         uids = tuple(instance.sop_instance_uid for instance in series.instances)
         array, matrix = read.array, read.matrix_lps
@@ -77,7 +79,7 @@ def _hashed(given: Sequence[Path], used: Sequence[Path]) -> list[InputFile]:
 
 def _image_file(path: Path) -> LoadedInput:
     try:
-        import SimpleITK as sitk  # noqa: N813 - its own name for itself
+        import SimpleITK as sitk
     except ImportError as error:
         raise DependencyError("SimpleITK", extra="queue") from error
     try:
@@ -104,7 +106,7 @@ def _numbers(array: Any) -> tuple[Any, list[str]]:
     """Return int16 or float32 values; what is no number becomes the lowest value, and is reported."""
     if np.issubdtype(array.dtype, np.integer):
         low, high = int(array.min()), int(array.max())
-        return array.astype(np.int16 if -32768 <= low and high <= 32767 else np.float32), []
+        return array.astype(np.int16 if low >= -32768 and high <= 32767 else np.float32), []
     finite = np.isfinite(array)
     if finite.all():
         return array.astype(np.float32), []

@@ -101,7 +101,9 @@ def write_failure(work: Path, kind: str, message: str) -> None:
 
 
 def _settings(options: dict[str, Any]) -> SegmentationSettings:
-    known = {name: options[name] for name in ("task", "quality", "device", "reduction") if options.get(name) is not None}
+    known = {
+        name: options[name] for name in ("task", "quality", "device", "reduction") if options.get(name) is not None
+    }
     for name in ("structures", "formats"):
         if options.get(name) is not None:
             known[name] = tuple(options[name])
@@ -127,4 +129,6 @@ class JobToken(CancelToken):
         """Raise `Cancelled` if somebody asked, `DeadlineError` if the time is over."""
         super().check()
         if self._end is not None and time.monotonic() > self._end:
-            raise DeadlineError(f"the job took longer than its {self._seconds:.0f} s; give it more time or a faster device")
+            raise DeadlineError(
+                f"the job took longer than its {self._seconds:.0f} s; give it more time or a faster device"
+            )

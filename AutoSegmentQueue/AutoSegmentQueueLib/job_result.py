@@ -31,6 +31,7 @@ class Outcome:
     started: float  # seconds since 1970
     ended: float
     exporter: str
+    models: list[str]  # structures that have a surface
 
     def to_manifest(self, job: SegmentJob, outputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the manifest as JSON values."""
@@ -44,6 +45,7 @@ class Outcome:
             "inputs": [asdict(file) for file in self.files],
             "outputs": outputs,
             "structures": [self._structure(one) for one in self.figures],
+            "models": self.models,
             "grid": {"shape_kji": list(self.shape_kji), "matrix_lps": to_json(self.matrix_lps)},
             "seconds": round(self.ended - self.started, 3),
             "warnings": self.warnings,

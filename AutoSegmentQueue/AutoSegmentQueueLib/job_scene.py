@@ -45,7 +45,9 @@ def write_results(
     """
     figures = statistics.measure(loaded.volume, segmented)
     if not figures:
-        raise InputError(f"the engine {job.engine} found none of its structures in the scan; is it the right task for it?")
+        raise InputError(
+            f"the engine {job.engine} found none of its structures in the scan; is it the right task for it?"
+        )
     found = {one.name for one in figures}
     structures = tuple(one for one in segmented.structures if one.name in found)
     warnings = [*loaded.warnings, *segmented.warnings]
@@ -79,6 +81,7 @@ class _Results:
         self._started, self._progress, self._cancel = started, progress, cancel
         self._folder = job.result
         self._exporter = OWN_EXPORTER
+        self._modelled: list[str] = []
         boot()
         from AutoSegmentQueueLib import mrml  # needs slicer.mrmlScene
 
@@ -112,7 +115,8 @@ class _Results:
         )
         if not meshes:
             raise OutputError("no structure has a surface; the voxels that were found are too few")
-        self._note_without_surface(meshes)
+        self._modelled = [mesh.name for mesh in meshes]
+        self._note_without_surface()
         document, blob = self._open_anatomy(node, meshes) or export_gltf.build(meshes, self._job.name)
         for ending, pack in (("gltf", export_gltf.as_gltf), ("glb", export_gltf.as_glb)):
             if ending in formats:
@@ -120,11 +124,10 @@ class _Results:
         if "stl" in formats:
             self._each_as_stl(meshes)
         if "obj" in formats:
-            self._models_folder()
             write_obj(self._models_folder() / "segmentation.obj", meshes)
 
-    def _note_without_surface(self, meshes: list[Mesh]) -> None:
-        bare = sorted({one.name for one in self._figures} - {mesh.name for mesh in meshes})
+    def _note_without_surface(self) -> None:
+        bare = sorted({one.name for one in self._figures} - set(self._modelled))
         if bare:
             self._warnings.append(f"too small for a surface: {', '.join(bare)}")
 
@@ -204,4 +207,5 @@ class _Results:
             self._started,
             ended,
             self._exporter,
+            self._modelled,
         )

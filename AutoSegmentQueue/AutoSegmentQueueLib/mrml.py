@@ -22,6 +22,7 @@ from AutoSegmentQueueLib.engines.model import Code, ImageVolume, Segmented, Stru
 from AutoSegmentQueueLib.export_mesh import Mesh
 
 LEAST_TRIANGLES = 400  # a small structure keeps its shape; it costs nothing
+FILL_OPACITY = 0.6  # of slices, so that the scan shows through
 _LABELMAP = "Binary labelmap"
 
 
@@ -86,7 +87,9 @@ def _add_segment(node: Any, structure: Structure, image: Any, label: int) -> Non
     segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_text(structure))
     segment.AddRepresentation(_LABELMAP, image)
     node.GetSegmentation().AddSegment(segment, structure.name)
-    node.GetDisplayNode().SetSegmentOpacity3D(structure.name, structure.opacity)
+    display = node.GetDisplayNode()
+    display.SetSegmentOpacity3D(structure.name, structure.opacity)
+    display.SetSegmentOpacity2DFill(structure.name, FILL_OPACITY * structure.opacity)
 
 
 def terminology_text(structure: Structure) -> str:

@@ -18,7 +18,7 @@ from AutoSegmentQueueLib.statistics import StructureFigures
 
 SLICE_SIZE = (480, 480)
 MODEL_SIZE = (480, 480)
-_VIEWS = ((0.0, "from the front"), (90.0, "from the left"))
+_VIEWS = ((0.0, "from the front"), (90.0, "from the left"), (180.0, "from behind"))
 Picture = tuple[bytes, str]
 
 
@@ -47,7 +47,9 @@ def _shots(
     scan: Any, volume: ImageVolume, figures: Sequence[StructureFigures], path: Path
 ) -> Iterator[tuple[Callable[[], Path], str]]:
     center = _center_ras(figures)
-    window = PRESETS["soft tissue"] if volume.units == "HU" or volume.modality == "CT" or _looks_like_ct(volume) else None
+    window = (
+        PRESETS["soft tissue"] if volume.units == "HU" or volume.modality == "CT" or _looks_like_ct(volume) else None
+    )
     for orientation in ("Axial", "Coronal", "Sagittal"):
 
         def slice_of(orientation: Any = orientation) -> Path:
@@ -85,7 +87,9 @@ def write_page(
     units: str,
 ) -> None:
     """Write the page."""
-    page = Page(f"Segmentation of {name}", "Made automatically and not looked at by anybody: check it before you use it.")
+    page = Page(
+        f"Segmentation of {name}", "Made automatically and not looked at by anybody: check it before you use it."
+    )
     page.facts(facts).warnings(list(warnings))
     if pictures:
         page.section("Pictures").images(pictures)
@@ -96,6 +100,8 @@ def write_page(
         for one in figures
     ]
     header = ("Structure", "Volume (ml)", f"Mean{unit}", f"SD{unit}", "Reaches the scan's edge")
-    page.table(header, rows, "A structure that reaches the edge of the scan may be cut off; its volume is then too small.")
+    page.table(
+        header, rows, "A structure that reaches the edge of the scan may be cut off; its volume is then too small."
+    )
     page.section("Files").links(links)
     page.write(path)

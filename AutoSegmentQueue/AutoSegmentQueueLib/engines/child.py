@@ -62,6 +62,7 @@ def run_child(
     folder: Path,
     on_line: Callable[[str], None],
     cancel: CancelToken,
+    on_poll: Callable[[], None] = lambda: None,
 ) -> ChildResult:
     """Run a program to its end; carriage returns end a line too, so progress bars arrive.
 
@@ -72,6 +73,7 @@ def run_child(
     folder : working folder.
     on_line : called with every line of stdout and stderr.
     cancel : looked at ten times a second.
+    on_poll : called as often.
 
     Raises
     ------
@@ -97,8 +99,10 @@ def run_child(
     try:
         while child.poll() is None:
             cancel.check()
+            on_poll()
             reader.take(POLL_SECONDS)
         reader.finish()
+        on_poll()
     except BaseException:
         end_tree(child)
         raise

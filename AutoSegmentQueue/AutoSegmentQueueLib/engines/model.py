@@ -54,9 +54,7 @@ class Structure:
 
     def mask(self, labelmap: Labels) -> NDArray[np.bool_]:
         """Return (k, j, i) booleans: where the structure is."""
-        if len(self.labels) == 1:
-            return labelmap == self.labels[0]
-        return np.isin(labelmap, self.labels)
+        return np.isin(labelmap, self.labels) if len(self.labels) > 1 else np.equal(labelmap, self.labels[0])
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ class _Regions:
     """The steps of one segmentation, on SimpleITK images without spacing (regions do not depend on it)."""
 
     def __init__(self, volume: ImageVolume, progress: Progress, cancel: CancelToken) -> None:
-        import SimpleITK as sitk  # noqa: N813 - its own name for itself
+        import SimpleITK as sitk
 
         self._sitk = sitk
         self._array = volume.array

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,7 @@ class TotalSegmentatorEngine:
 
     def segment(self, request: EngineRequest, progress: Progress, cancel: CancelToken) -> Segmented:
         """Segment the scan; see `Engine.segment`."""
-        from AutoSegmentQueueLib.engines.totalsegmentator_facts import ask
+        from AutoSegmentQueueLib.engines.totalsegmentator_facts import ask, clean_environment
 
         environment = find_environment()
         facts = ask(environment)
@@ -84,9 +85,9 @@ class TotalSegmentatorEngine:
         _write_nifti(source, request.volume)
         result = run_child(
             _command(environment, source, target, request.options),
-            environment={**_variables(folder), **device},
+            environment={**clean_environment(), **private_variables(folder), **device},
             folder=folder,
-            on_line=_Lines(progress),
+            on_line=progress_of_lines(progress),
             cancel=cancel,
         )
         _raise_if_failed(result, target, request.options.task)
@@ -153,18 +154,16 @@ def _device_variables(device: str, environment: Environment) -> dict[str, str | 
             f"the device {device}", hint=f"{count} GPUs can be used by torch in {environment.root}; choose device cpu"
         )
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return {"CUDA_VISIBLE_DEVICES": visible[number] if visible else str(number)}
+    return {"CUDA_VISIBLE_DEVICES": visible[number] if number < len(visible) else str(number)}
 
 
-def _variables(folder: Path) -> dict[str, str | None]:
-    """Give TotalSegmentator a home of its own with the user's licence, and the weights all jobs share."""
-    from AutoSegmentQueueLib.engines.totalsegmentator_facts import clean_environment
-
+def private_variables(folder: Path) -> dict[str, str]:
+    """Return the variables that give TotalSegmentator a home of its own in ``folder``, and the weights all jobs share."""
     users = Path(os.environ.get("TOTALSEG_HOME_DIR") or Path.home() / ".totalsegmentator")
     home = private_home(folder / "home", users)
     weights = Path(os.environ.get(WEIGHTS_VARIABLE) or users / "nnunet" / "results")
     weights.mkdir(parents=True, exist_ok=True)
-    return {**clean_environment(), "TOTALSEG_HOME_DIR": str(home), WEIGHTS_VARIABLE: str(weights)}
+    return {"TOTALSEG_HOME_DIR": str(home), WEIGHTS_VARIABLE: str(weights), "MPLCONFIGDIR": str(folder / "matplotlib")}
 
 
 def private_home(home: Path, users: Path) -> Path:
@@ -184,6 +183,11 @@ def private_home(home: Path, users: Path) -> Path:
         config["license_number"] = before["license_number"]
     (home / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return home
+
+
+def progress_of_lines(progress: Progress) -> Callable[[str], None]:
+    """Return what takes TotalSegmentator's lines and reports its progress."""
+    return _Lines(progress)
 
 
 class _Lines:
@@ -221,7 +225,8 @@ def _raise_if_failed(result: ChildResult, target: Path, task: str) -> None:
     said = "\n".join(result.lines)
     if any(word in said for word in _NO_LICENSE):
         raise DependencyError(
-            f"a licence for TotalSegmentator's task {task}", hint="get one from its authors and run totalseg_set_license"
+            f"a licence for TotalSegmentator's task {task}",
+            hint="get one from its authors and run totalseg_set_license",
         )
     if any(word in said for word in _NO_WEIGHTS):
         raise DependencyError(
@@ -232,7 +237,7 @@ def _raise_if_failed(result: ChildResult, target: Path, task: str) -> None:
 
 
 def _write_nifti(path: Path, volume: ImageVolume) -> None:
-    import SimpleITK as sitk  # noqa: N813 - its own name for itself
+    import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(volume.array)
     spacing = np.asarray(volume.spacing_mm)
@@ -249,13 +254,17 @@ def _read_labels(path: Path, volume: ImageVolume) -> Labels:
     ------
     ProcessError : it does not.
     """
-    import SimpleITK as sitk  # noqa: N813 - its own name for itself
+    import SimpleITK as sitk
 
     image = sitk.ReadImage(str(path))
     array = sitk.GetArrayFromImage(image)
     last = np.asarray(volume.array.shape[::-1]) - 1
     ours = (volume.matrix_lps @ np.append(last, 1.0))[:3]
-    fits = array.shape == volume.array.shape and np.allclose(image.GetOrigin(), volume.matrix_lps[:3, 3], atol=_GRID_TOLERANCE_MM)
+    fits = array.shape == volume.array.shape and np.allclose(
+        image.GetOrigin(), volume.matrix_lps[:3, 3], atol=_GRID_TOLERANCE_MM
+    )
     if not fits or not np.allclose(image.TransformIndexToPhysicalPoint(last.tolist()), ours, atol=_GRID_TOLERANCE_MM):
-        raise ProcessError("TotalSegmentator returned a label map that does not lie where the scan does; nothing was used")
-    return array.astype(np.uint16)
+        raise ProcessError(
+            "TotalSegmentator returned a label map that does not lie where the scan does; nothing was used"
+        )
+    return np.asarray(array, np.uint16)

@@ -29,12 +29,19 @@ tasks = task_registry()["tasks"]
 for name, task in tasks.items():
     config = TASK_CONFIGS.get(name, {})
     task["modes"] = sorted(config.get("sub_modes", {}))
-parts = {part.removeprefix("class_map_part_"): list(names.values()) for part, names in class_map_5_parts.items() if part.startswith("class_map")}
+prefix = "class_map_part_"
+parts = {part.removeprefix(prefix): list(v.values()) for part, v in class_map_5_parts.items() if part.startswith(prefix)}
 folder = Path(totalsegmentator.__file__).parent
 versions = {name: version(name) for name in ("TotalSegmentator", "nnunetv2", "torch")}
 print(json.dumps({"versions": versions, "tasks": tasks, "parts": parts, "folder": str(folder)}))
 """
-_GROUPS = {"organs": "Organs", "vertebrae": "Vertebrae", "cardiac": "Heart and vessels", "muscles": "Muscles and limbs", "ribs": "Ribs"}
+_GROUPS = {
+    "organs": "Organs",
+    "vertebrae": "Vertebrae",
+    "cardiac": "Heart and vessels",
+    "muscles": "Muscles and limbs",
+    "ribs": "Ribs",
+}
 _DEVICES = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 
 
@@ -110,7 +117,9 @@ def _run(environment: Environment, question: str) -> str:
             env={name: value for name, value in variables.items() if value is not None},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise DependencyError("TotalSegmentator", hint=f"{environment.python} cannot be asked ({error}); {HOW}") from error
+        raise DependencyError(
+            "TotalSegmentator", hint=f"{environment.python} cannot be asked ({error}); {HOW}"
+        ) from error
     if answer.returncode:
         said = (answer.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise DependencyError("TotalSegmentator 2.18 or newer", hint=f"{environment.root} says: {said}; {HOW}")
