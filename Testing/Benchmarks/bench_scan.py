@@ -24,10 +24,11 @@ import json, sys
 from DicomWorkbenchLib.series import scan
 with scan(sys.argv[1]) as found:
     planes = sum(len(one.planes) for one in found.series)
+    # The peak that getrusage reports is inherited from the parent; this one is the process's own (Linux).
     try:
-        import resource
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-    except ImportError:
+        lines = open("/proc/self/status").read().splitlines()
+        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    except OSError:
         peak = float("nan")
     print(json.dumps({"planes": planes, "peak_mb": peak}))
 """
