@@ -46,17 +46,45 @@ def find_peak(
     """Return the position within ``search_mm`` of the click where the sphere stands out most; None without any value there."""
     inner, outer = radius_mm + wall_mm + SHELL_GAP_MM, radius_mm + wall_mm + SHELL_GAP_MM + SHELL_MM
     step = max(grid.spacing_mm)
-    box = grid.around(click_lps, search_mm + outer + step)
-    if box.is_empty:
-        return None
     middle = grid.point_of(np.round(grid.index_of(click_lps)))
-    sphere = _template(grid, middle, radius_mm, lambda b: sphere_coverage(b, middle, radius_mm))
-    shell = _template(
-        grid, middle, outer, lambda b: ((b.distances_mm(middle) <= outer) & (b.distances_mm(middle) >= inner)) * 1.0
-    )
+    sphere = _template(grid, middle, outer, lambda b: sphere_coverage(b, middle, radius_mm))
+    shell = _template(grid, middle, outer, lambda b: _between(b.distances_mm(middle), inner, outer))
+    searched = _searched(grid, click_lps, search_mm + step)
+    box = grid.around(click_lps, search_mm + outer + step)
+    if box.is_empty or searched.is_empty:
+        return None
+    contrast = _contrast_inside(searched, sphere, shell)
+    if contrast is not None:
+        return _extreme(searched, contrast, searched.distances_mm(click_lps), search_mm, polarity)
     contrast = _local_mean(box.values(), sphere) - _local_mean(box.values(), shell)
-    distance = box.distances_mm(click_lps)
-    return _extreme(box, contrast, distance, search_mm, polarity)
+    return _extreme(box, contrast, box.distances_mm(click_lps), search_mm, polarity)
+
+
+def _between(distance: FloatArray, inner: float, outer: float) -> FloatArray:
+    return np.asarray((distance <= outer) & (distance >= inner), dtype=float)
+
+
+def _searched(grid: Grid, click_lps: FloatArray, search_mm: float) -> Box:
+    """Return the box of candidate positions, with a voxel more on each side for the parabola."""
+    return grid.around(click_lps, search_mm + max(grid.spacing_mm))
+
+
+def _contrast_inside(searched: Box, sphere: FloatArray, shell: FloatArray) -> FloatArray | None:
+    """Compute sphere mean minus shell mean at all positions of a box in one correlation; None at edges and beside NaN."""
+    from scipy.signal import fftconvolve
+
+    reach = [(n - 1) // 2 for n in sphere.shape[::-1]]  # i, j, k
+    low = [a - r for a, r in zip(searched.low, reach, strict=True)]
+    high = [b + r for b, r in zip(searched.high, reach, strict=True)]
+    size = searched.grid.size_ijk
+    if min(low) < 0 or any(b > n for b, n in zip(high, size, strict=True)):
+        return None
+    values = Box(searched.grid, (low[0], low[1], low[2]), (high[0], high[1], high[2])).values()
+    level = float(values.mean())
+    if not np.isfinite(level) or not np.any(shell > 0):
+        return None
+    template = sphere / sphere.sum() - shell / shell.sum()
+    return np.asarray(fftconvolve(values - level, template[::-1, ::-1, ::-1], mode="valid"))
 
 
 def grid_search(
@@ -71,7 +99,9 @@ def grid_search(
     if box.is_empty:
         return None
     middle = grid.point_of(np.round(grid.index_of(click_lps)))
-    mask = _template(grid, middle, radius_mm, lambda b: (b.distances_mm(middle) <= radius_mm + 1e-6) * 1.0)
+    mask = _template(
+        grid, middle, radius_mm, lambda b: np.asarray(b.distances_mm(middle) <= radius_mm + 1e-6, dtype=float)
+    )
     mean = _local_mean(box.values(), mask, enough=1.0 - 1e-6)
     offsets = _index_offsets(box, click_lps)
     spacing = np.array(grid.spacing_mm)[:, None, None, None]

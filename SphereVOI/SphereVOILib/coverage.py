@@ -30,7 +30,7 @@ def sphere_coverage(box: Box, center_lps: ArrayLike, radius_mm: float) -> FloatA
     parts = _parts_mm(box.grid)
     positions = offsets[:, cut].T  # (N, 3)
     fraction[cut] = _share_within(positions, parts, radius_mm)
-    return fraction
+    return np.asarray(fraction)
 
 
 def disc_coverage(box: Box, center_lps: ArrayLike, radius_mm: float) -> FloatArray:
@@ -39,15 +39,13 @@ def disc_coverage(box: Box, center_lps: ArrayLike, radius_mm: float) -> FloatArr
     The disc's centre is the point moved along the slice normal into each slice, so that it is the same circle in all of them; whole
     slices are taken, thickness does not matter.
     """
-    normal = box.grid.normal_lps
-    offsets = box.offsets_mm(center_lps)
-    flat = offsets - np.tensordot(normal, np.tensordot(normal, offsets, axes=(0, 0)), axes=0)
+    flat = box.in_plane_mm(center_lps)
     distance = np.sqrt(np.sum(flat**2, axis=0))
     half_diagonal = 0.5 * _longest_diagonal(box.grid)
     fraction = (distance <= radius_mm).astype(np.float64)
     cut = np.abs(distance - radius_mm) < half_diagonal
     fraction[cut] = _share_within(flat[:, cut].T, _parts_in_plane_mm(box.grid), radius_mm)
-    return fraction
+    return np.asarray(fraction)
 
 
 def slice_distances_mm(box: Box, center_lps: ArrayLike) -> FloatArray:
@@ -82,7 +80,10 @@ def _parts_mm(grid: Grid) -> FloatArray:
 
 
 def _parts_in_plane_mm(grid: Grid) -> FloatArray:
-    matrix = tuple(map(tuple, np.round(grid.matrix_lps[:3, :3], 9).tolist()))
+    along, normal = grid.matrix_lps[:3, 0] / grid.spacing_mm[0], grid.normal_lps
+    column = grid.matrix_lps[:3, 1]
+    flat = np.array([[grid.spacing_mm[0], along @ column, 0.0], [0.0, np.cross(normal, along) @ column, 0.0]])
+    matrix = tuple(map(tuple, np.round(flat, 9).tolist()))
     return _parts(matrix, 2 * _count(grid.spacing_mm[0]), 2 * _count(grid.spacing_mm[1]), 1)
 
 

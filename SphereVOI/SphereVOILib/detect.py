@@ -19,7 +19,7 @@ from SphereVOILib.correlate import find_peak
 from SphereVOILib.grid import Grid
 from SphereVOILib.settings import IEC_RING_RADIUS_MM, SphereTarget
 
-COARSE_MM = 3.5
+COARSE_MM = 4.0
 SPOT_SIGMA_MM, AROUND_SIGMA_MM = 5.0, 9.0
 MOST_SPOTS = 48
 SIDE_TOLERANCE_MM = 6.0  # a spot's place in the coarse volume is right to about 2 mm; real rings are off by 2 mm
@@ -55,23 +55,17 @@ def iec_candidates(
 
 
 def _coarse(grid: Grid) -> Grid:
-    """Average blocks of voxels to about `COARSE_MM`; values that are missing count as their block's mean."""
-    from scipy.ndimage import uniform_filter1d
-
-    steps = [max(1, int(COARSE_MM / s)) for s in grid.spacing_mm]  # i, j, k
-    array = grid.array
-    for axis, step in zip((2, 1, 0), steps, strict=True):
-        if step > 1:
-            last = array.shape[axis] // step * step
-            cut = [slice(None)] * 3
-            cut[axis] = slice(step // 2, last, step)
-            # Averaging only what is kept: every step-th voxel of a running mean of that length
-            array = uniform_filter1d(array.astype(np.float32), step, axis=axis, origin=0)[tuple(cut)]
+    """Average blocks of voxels to about `COARSE_MM`; missing values count as 0."""
+    steps = [max(1, round(COARSE_MM / s)) for s in grid.spacing_mm]  # i, j, k
+    i, j, k = (n // step for n, step in zip(grid.size_ijk, steps, strict=True))
+    whole = grid.array[: k * steps[2], : j * steps[1], : i * steps[0]]
+    total = np.zeros((k, j, i), dtype=np.float32)
+    for dk, dj, di in itertools.product(range(steps[2]), range(steps[1]), range(steps[0])):
+        total += whole[dk :: steps[2], dj :: steps[1], di :: steps[0]]
     matrix = grid.matrix_lps.copy()
-    start = np.array([(s // 2) - (0.5 if s % 2 == 0 else 0.0) if s > 1 else 0.0 for s in steps])
-    matrix[:3, 3] = grid.point_of(start)
+    matrix[:3, 3] = grid.point_of((np.array(steps) - 1) / 2)
     matrix[:3, :3] = grid.matrix_lps[:3, :3] * np.array(steps)
-    return Grid(np.nan_to_num(np.asarray(array, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0), matrix)
+    return Grid(np.nan_to_num(total / np.float32(np.prod(steps)), nan=0.0, posinf=0.0, neginf=0.0), matrix)
 
 
 def _difference(coarse: Grid) -> FloatArray:

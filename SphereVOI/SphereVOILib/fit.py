@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from DicomWorkbenchLib.geometry import FloatArray
+from numpy.typing import NDArray
 
 from SphereVOILib.grid import Grid
 from SphereVOILib.model import FWHM_PER_SIGMA, blurred_sphere_fast
@@ -21,6 +22,7 @@ FWHM_START_MM = 6.5
 FWHM_MOST_MM = 25.0  # SPECT with a low-energy collimator; wider than this no sphere of the phantom is resolved
 FWHM_LEAST_VOXELS = 0.3  # an image without any blur but the voxel's own fits to about 0.7 voxels
 SETTLED_MM = 5e-5
+FEW_VOXELS = 3000
 MOST_STEPS = 30
 MOST_REGIONS = 8
 SHELL_NEAR_MM, SHELL_FAR_MM = 5.0, 22.0  # where the surroundings of a sphere's outer surface tell their noise
@@ -81,10 +83,15 @@ class SphereFit:
 @dataclass(frozen=True)
 class _Region:
     offsets: FloatArray  # (N, 3) voxel centres minus the region's centre, mm
-    index: FloatArray  # (N, 3) voxel indices, for the noise correlation
+    index: NDArray[np.intp]  # (N, 3) voxel indices, for the noise correlation
     values: FloatArray  # (N,)
     weights: FloatArray  # (N,), 1 inside, fading to 0
     start: FloatArray  # (3,) the region's centre, LPS
+
+    def thinned(self, step: int) -> _Region:
+        """Return every step-th voxel."""
+        parts = (values[::step] for values in (self.offsets, self.index, self.values, self.weights))
+        return _Region(*parts, self.start)
 
 
 @dataclass(frozen=True)
@@ -105,14 +112,16 @@ def fit_sphere(
     center, fwhm = np.asarray(start_lps, dtype=float), FWHM_START_MM
     bounds = (FWHM_LEAST_VOXELS * min(grid.spacing_mm), FWHM_MOST_MM)
     settled = False
-    for _ in range(MOST_REGIONS):
+    for attempt in range(MOST_REGIONS):
         region = _region(grid, center, radius_mm + wall_mm, margin_mm)
+        if attempt == 0:  # a rough look first: every some voxels of a large sphere
+            region = region.thinned(1 + len(region.values) // FEW_VOXELS)
         if len(region.values) < 30 or _lies_outside(grid, center):
             return None
         state, rest = _search(region, radius_mm, wall_mm, fwhm, bounds)
         moved = float(np.linalg.norm(state.shift))
         center, fwhm = center + state.shift, state.fwhm
-        settled = rest and moved < 20 * SETTLED_MM
+        settled = rest and moved < 20 * SETTLED_MM and attempt > 0
         if settled or moved > radius_mm + margin_mm:
             break
     return _result(region, state, center, bounds, settled, _noise_around(grid, center, radius_mm + wall_mm))

@@ -133,7 +133,13 @@ class Box:
             start[axis] + m[axis, 0] * i[None, None, :] + m[axis, 1] * j[None, :, None] + m[axis, 2] * k[:, None, None]
             for axis in range(3)
         ]
-        return np.stack(parts)
+        return np.asarray(np.stack(parts))
+
+    def in_plane_mm(self, center_lps: ArrayLike) -> FloatArray:
+        """Return every voxel centre's offset from a point within its slice, along (row, at right angles to it), mm, shape (2, k, j, i)."""
+        along = self.grid.matrix_lps[:3, 0] / np.linalg.norm(self.grid.matrix_lps[:3, 0])
+        across = np.cross(self.grid.normal_lps, along)
+        return np.asarray(np.tensordot(np.stack([along, across]), self.offsets_mm(center_lps), axes=(1, 0)))
 
     def distances_mm(self, center_lps: ArrayLike) -> FloatArray:
         """Return every voxel centre's distance to a point, mm, shape (k, j, i)."""

@@ -216,7 +216,7 @@ def show_report(report: Mapping[str, Any], folder: Path) -> None:
 
 def _show_recovery(report: Mapping[str, Any], spheres: Sequence[Mapping[str, Any]]) -> None:
     if report.get("earl"):
-        names = ("label", "diameter_mm", "rc_mean", "rc_max", "rc_peak", "verdict")
+        names: tuple[str, ...] = ("label", "diameter_mm", "rc_mean", "rc_max", "rc_peak", "verdict")
         rows = [[s[n] for n in names] for s in report["earl"]["spheres"]]
         quantities = list(names[2:5])
         if report["earl"].get("bands"):

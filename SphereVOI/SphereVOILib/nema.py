@@ -30,6 +30,7 @@ LARGEST_MM = 37.0  # circles of all sizes share the middles of the largest
 MARGINS_MM = (15.0, 12.0, 10.0, 9.0, 8.0)
 LEAST_APART_MM = 25.0  # circles that overlap more than this repeat each other
 STARTS = 24
+MANY_PLACES = 2000  # a choice among so many is as good as among all
 LUNG_ROI_MM = 30.0
 LUNG_REACH_MM = 34.0  # around the ring's middle: the insert of 50 mm and its blur, and nothing of the spheres
 LEAST_LACK = 0.2  # share of the activity that an insert takes from there; less is noise
@@ -195,13 +196,15 @@ def _place(
     for margin in MARGINS_MM:
         need = margin + LARGEST_MM / 2
         j, i = np.nonzero((depth >= need) & (free >= need))
-        points = grid.point_of(np.stack([i, j, np.full_like(i, common)], axis=1).astype(float))
+        step = 1 + len(i) // MANY_PLACES
+        index = np.stack([i, j, np.full_like(i, common)], axis=1)[::step]
+        points = grid.point_of(index.astype(float))
         apart, chosen = _farthest(points)
         if apart >= LARGEST_MM:
             return chosen, margin
         if apart >= LEAST_APART_MM and (best is None or apart > best[0]):
             best = (apart, chosen, margin)
-    return None if best is None else best[1:]
+    return None if best is None else (best[1], best[2])
 
 
 def _in_plane_mm(box: Box, center_lps: FloatArray) -> FloatArray:
@@ -209,10 +212,7 @@ def _in_plane_mm(box: Box, center_lps: FloatArray) -> FloatArray:
 
 
 def _in_plane_all(box: Box, center_lps: FloatArray) -> FloatArray:
-    offsets = box.offsets_mm(center_lps)
-    normal = box.grid.normal_lps
-    flat = offsets - np.tensordot(normal, np.tensordot(normal, offsets, axes=(0, 0)), axes=0)
-    return np.asarray(np.sqrt(np.sum(flat**2, axis=0)))
+    return np.asarray(np.sqrt(np.sum(box.in_plane_mm(center_lps) ** 2, axis=0)))
 
 
 def _ring_middle(targets: Sequence[NemaTarget]) -> FloatArray | None:

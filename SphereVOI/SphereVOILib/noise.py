@@ -62,7 +62,7 @@ def covariance(fit: LinearFit) -> tuple[FloatArray, NoiseModel]:
         return np.full(bread.shape, np.inf), flat
     inverse = np.linalg.pinv(bread / np.outer(scale, scale), rcond=1e-12) / np.outer(scale, scale)
     taken, model = np.zeros((0, 0)), flat
-    for _ in range(ROUNDS if len(fit.residual) < MANY_VOXELS else 2):
+    for _ in range(ROUNDS if len(fit.residual) < MANY_VOXELS else 1):
         model = _noise_model(fit, taken)
         spread = model.sd[:, None] * _correlated(weighted * model.sd[:, None], fit.index, model.neighbours)
         cross = spread @ inverse  # (N, P): covariance of a voxel's noise with the estimate

@@ -138,8 +138,9 @@ def peak_mean(grid: Grid, center_lps: ArrayLike, radius_mm: float, *, cold: bool
     mask = sphere_coverage(part, middle, PEAK_RADIUS_MM)
     good = np.isfinite(values)
     level = float(values[good].mean()) if good.any() else 0.0
-    total = fftconvolve(np.where(good, values - level, 0.0), mask[::-1, ::-1, ::-1], mode="same")
-    weight = fftconvolve(good.astype(float), mask[::-1, ::-1, ::-1], mode="same")
+    flipped = mask[::-1, ::-1, ::-1]
+    total = fftconvolve(np.where(good, values - level, 0.0), flipped, mode="same")
+    weight = fftconvolve(good.astype(float), flipped, mode="same")
     allowed = (box.distances_mm(center_lps) <= max(radius_mm, 0.6 * max(grid.spacing_mm))) & (weight > 0.9 * mask.sum())
     if not allowed.any():
         return None

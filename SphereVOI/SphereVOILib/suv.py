@@ -268,7 +268,7 @@ def _ideal(header: PetHeader) -> float:
 def _surface_cm2(header: PetHeader) -> float:
     weight = _need(header.weight_kg, "PatientWeight (0010,1030)")
     height = _need(header.height_m, "PatientSize (0010,1020)") * 100
-    return 71.84 * weight**0.425 * height**0.725
+    return float(71.84 * weight**0.425 * height**0.725)
 
 
 _MEASURES: dict[str, tuple[Callable[[PetHeader], float], str]] = {

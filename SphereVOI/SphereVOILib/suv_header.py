@@ -77,7 +77,7 @@ class PetHeader:
 
 def read_pet_header(series: Series, cancel: CancelToken = NEVER) -> PetHeader:
     """Read what SUV needs from all files of a series."""
-    datasets = []
+    datasets: list[Dataset] = []
     for instance in series.instances:
         cancel.check()
         datasets.append(read_dataset(instance.path, pixels=False, tags=KEYWORDS if datasets else None))
