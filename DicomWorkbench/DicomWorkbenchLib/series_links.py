@@ -19,21 +19,23 @@ from DicomWorkbenchLib.series_problems import Problem, ProblemKind
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_SR = dict.fromkeys(("11", "22", "33", "34", "35", "40", "50", "59", "65", "67", "68", "69", "70", "71", "72"), "SR")
-_PR = {str(number): "PR" for number in range(1, 13)}
+_STORAGE = "1.2.840.10008.5.1.4.1.1"
 
 LINKED_CLASSES: dict[str, str] = {
-    "1.2.840.10008.5.1.4.1.1.481.2": "RTDOSE",
-    "1.2.840.10008.5.1.4.1.1.481.3": "RTSTRUCT",
-    "1.2.840.10008.5.1.4.1.1.481.5": "RTPLAN",
-    "1.2.840.10008.5.1.4.1.1.481.8": "RTPLAN",  # ions
-    "1.2.840.10008.5.1.4.1.1.66.1": "REG",
-    "1.2.840.10008.5.1.4.1.1.66.3": "REG",  # deformable
-    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
-    "1.2.840.10008.5.1.4.1.1.66.7": "SEG",  # label map
-    **{f"1.2.840.10008.5.1.4.1.1.88.{last}": name for last, name in _SR.items()},
-    **{f"1.2.840.10008.5.1.4.1.1.11.{last}": name for last, name in _PR.items()},
-    "1.2.840.10008.5.1.4.1.1.88.59": "KO",
+    f"{_STORAGE}.481.2": "RTDOSE",
+    f"{_STORAGE}.481.3": "RTSTRUCT",
+    f"{_STORAGE}.481.5": "RTPLAN",
+    f"{_STORAGE}.481.8": "RTPLAN",  # ions
+    **dict.fromkeys((f"{_STORAGE}.481.{last}" for last in (4, 6, 7, 9)), "RTRECORD"),
+    f"{_STORAGE}.66.1": "REG",
+    f"{_STORAGE}.66.2": "FID",
+    f"{_STORAGE}.66.3": "REG",  # deformable
+    f"{_STORAGE}.66.4": "SEG",
+    f"{_STORAGE}.66.5": "SEG",  # surfaces
+    f"{_STORAGE}.66.7": "SEG",  # label map
+    **dict.fromkeys((f"{_STORAGE}.88.{last}" for last in range(1, 78)), "SR"),
+    **dict.fromkeys((f"{_STORAGE}.11.{last}" for last in range(1, 13)), "PR"),
+    f"{_STORAGE}.88.59": "KO",
 }
 """SOP classes that are linked to images instead of being shown as images, with the modality each stands for."""
 
@@ -54,10 +56,13 @@ def read_linked(path: Path, origin: str) -> LinkedObject:
 
 
 def _linked_object(dataset: Dataset, path: Path, origin: str) -> LinkedObject:
+    from pydicom.datadict import keyword_for_tag
+
     found = _References()
-    found.collect(element for element in dataset if element.keyword not in _BULKY)
+    public = [tag for tag in dataset.keys() if not tag.is_private]  # noqa: SIM118 - iterating would parse every element
+    found.collect(dataset[tag] for tag in public if keyword_for_tag(tag) not in _BULKY)
     if not found.sops and not found.series:
-        found.collect(dataset)
+        found.collect(dataset[tag] for tag in public)
     sop_class = str(dataset.get("SOPClassUID", ""))
     own_sop = str(dataset.get("SOPInstanceUID", ""))
     return LinkedObject(
