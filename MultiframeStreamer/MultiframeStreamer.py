@@ -116,8 +116,8 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def cleanup(self) -> None:
         self.stopEverything()
-        self.server.stop()
-        self.copy.stop()
+        self.server.end()
+        self.copy.end()
         self.removeObservers()
 
     def enter(self) -> None:

@@ -31,12 +31,14 @@ from .repack import little_endian, recoded_format
 from .settings import BlankSettings, Region
 from .staged_file import staged_file
 from .stored import StoredObject
-from .syntaxes import DEFLATED, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from .syntaxes import DEFLATED, EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, frame_begins
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 _BLOCK = 1 << 20
+_ITEM_HEADER = 8
+_UNKNOWN = b"\x55"  # in place of bytes that no item claims: neither picture nor padding
 
 
 @dataclass
@@ -143,7 +145,7 @@ def _items(stream: BinaryIO, part: StoredObject, index: FragmentIndex, progress:
         cancel.check()
         progress(frame, index.known, "blanking frames")
         begin, stop = index.first[frame], index.first[frame + 1]
-        content = fitted(blank, sum(index.lengths[begin:stop]), part.syntax.family)
+        content = _content(part, index, frame, blank)
         for fragment in range(begin, stop):
             _copy_structure(stream, part, position, index.offsets[fragment])
             length = index.lengths[fragment]
@@ -151,14 +153,26 @@ def _items(stream: BinaryIO, part: StoredObject, index: FragmentIndex, progress:
             content = content[length:]
             position = index.offsets[fragment] + length
     if len(index.offsets) and position < end:
-        _copy_structure(stream, part, position, min(end, position + 16))
+        _copy_structure(stream, part, position, min(end, position + _ITEM_HEADER))
+
+
+def _content(part: StoredObject, index: FragmentIndex, frame: int, blank: bytes) -> bytes:
+    """Return what takes the place of a frame's bytes; a frame that did not begin like one still does not."""
+    begin, stop = index.first[frame], index.first[frame + 1]
+    stored, family = sum(index.lengths[begin:stop]), part.syntax.family
+    if part.syntax.has_start_marker and not frame_begins(family, part.source.read_at(index.offsets[begin], 64)):
+        return bytes(stored)
+    true = index.true_lengths[frame] if index.true_lengths else stored
+    return fitted(blank, true, family) + bytes(stored - true)
 
 
 def _copy_structure(stream: BinaryIO, part: StoredObject, position: int, end: int) -> None:
     """Copy the bytes between two fragments if they are item headers or the offset table; anything else could be picture."""
     raw = part.source.read_at(position, end - position)
     first = position == part.header.pixel_offset
-    stream.write(raw if first or len(raw) <= 17 else raw[:1] * 0 + bytes(len(raw) - 8) + raw[-8:])
+    stream.write(
+        raw if first or len(raw) <= _ITEM_HEADER + 1 else _UNKNOWN * (len(raw) - _ITEM_HEADER) + raw[-_ITEM_HEADER:]
+    )
 
 
 def _blank_code(part: StoredObject) -> bytes:
@@ -248,6 +262,6 @@ def _fill(samples: object, regions: tuple[Region, ...]) -> None:
 
 
 def is_blank(path: Path) -> bool:
-    """Tell whether every frame of a file decodes to one single value; used by tests and careful people."""
-    with open_frames(path, sidecar=False) as frames:
-        return all(int(frame.max()) == int(frame.min()) for frame in frames)
+    """Tell whether every frame of a file decodes to one single grey or colour; used by tests and careful people."""
+    with open_frames([path], sidecar=False) as frames:
+        return all(bool((frame == frame[0, 0]).all()) for frame in frames)

@@ -111,7 +111,7 @@ def shareable_header(dataset: Dataset, salt: str | None) -> tuple[Dataset, int]:
         setattr(kept, keyword, "")
     kept.PatientName, kept.PatientID = "Shareable^Copy", "SHAREABLE"
     kept.PatientIdentityRemoved = "YES"
-    kept.DeidentificationMethod = "Only pixel and geometry attributes kept, UIDs replaced, pixel data blanked"
+    kept.DeidentificationMethod = "Pixel and geometry attributes kept, new UIDs, pixels blanked"
     return kept, removed
 
 

@@ -11,6 +11,7 @@ from DicomWorkbenchLib.pixels_encode import JPEG_BASELINE, JPEG_LOSSLESS, encode
 from .pixel_format import PixelFormat
 from .syntaxes import DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED, RLE, Family
 
+_RLE_NOTHING = b"\x80"  # the run that stands for nothing (PS3.5 G.3.1)
 _LONGEST_COMMENT = 65533  # bytes of a JPEG comment's content
 _SAME_ENCODER = {"51": JPEG_BASELINE, "57": JPEG_LOSSLESS, "81": "80", "91": "90", "203": "202"}
 
@@ -51,9 +52,11 @@ def _blank_rle(pixels: PixelFormat) -> bytes:
 
 
 def fitted(blank: bytes, length: int, family: Family) -> bytes:
-    """Stretch a blank code stream to a length; where it does not fit, zeros keep the place."""
+    """Stretch a blank code stream to a length; where it does not fit, its beginning keeps the place."""
     if not blank or len(blank) > length:
-        return bytes(length)
+        return blank[:length].ljust(length, b"\0")
+    if family is Family.RLE:
+        return blank + _RLE_NOTHING * (length - len(blank))
     if family in (Family.JPEG, Family.JPEG_LS):
         return _with_comments(blank, length - len(blank))
     return blank + bytes(length - len(blank))

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from DicomWorkbenchLib.process import child_environment, end_group, workbench_command
+from DicomWorkbenchLib.process import child_environment, workbench_command
 
 Launcher = Callable[..., subprocess.Popen[str]]
 _LAST_LINES = 20
+_PATIENCE_SECONDS = 2.0
 
 
 class CommandChild:
@@ -55,10 +56,20 @@ class CommandChild:
         )
 
     def stop(self) -> None:
-        """End the child and everything it started."""
+        """Ask the child to end; returns at once, `on_end` follows. (It starts no processes of its own.)"""
         if self._child is not None:
             self._stopped = True
-            end_group(self._child, grace_seconds=2.0)
+            self._child.terminate()
+
+    def end(self) -> None:
+        """End the child now, by force if it does not listen; for when the panel goes away."""
+        child = self._child
+        if child is not None:
+            self.stop()
+            try:
+                child.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
     def _line(self, line: str) -> None:
         text = line.strip()

@@ -25,6 +25,8 @@ LARGEST_BASIC = (1 << 32) - 1  # of an entry of the Basic Offset Table, and of a
 def header_bytes(dataset: Dataset, transfer_syntax: str) -> bytes:
     """Return preamble, file meta information and data set (without pixel data) in explicit little endian."""
     from pydicom.dataset import FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset, write_file_meta_info
     from pydicom.uid import UID
 
     from . import IMPLEMENTATION_UID
@@ -35,10 +37,26 @@ def header_bytes(dataset: Dataset, transfer_syntax: str) -> bytes:
     meta.TransferSyntaxUID = UID(transfer_syntax)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     dataset.file_meta = meta
-    buffer = io.BytesIO()
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    buffer.write(b"\0" * 128 + b"DICM")
     with quiet_pydicom():
-        dataset.save_as(buffer, enforce_file_format=True, implicit_vr=False, little_endian=True)
-    return buffer.getvalue()
+        _as_little_endian(dataset)
+        write_file_meta_info(buffer, meta, enforce_standard=True)
+        write_dataset(buffer, dataset)
+    return bytes(buffer.getvalue())
+
+
+def _as_little_endian(dataset: Dataset) -> None:
+    """Decode every element, so that it is encoded anew; words of big endian binary values are turned round."""
+    big = dataset.original_encoding[1] is False
+    for element in dataset.iterall():
+        if big and element.VR == "OW" and isinstance(element.value, bytes):
+            raw = bytearray(element.value)
+            raw[0::2], raw[1::2] = element.value[1::2], element.value[0::2]
+            element.value = bytes(raw)
+    if big:
+        dataset.set_original_encoding(False, True)
 
 
 class EncapsulatedWriter:

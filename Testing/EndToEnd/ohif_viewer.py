@@ -58,7 +58,12 @@ def chromium() -> str:
 def _npm(*arguments: str) -> None:
     try:
         subprocess.run(
-            ["npm", *arguments], cwd=CACHE, check=True, timeout=_FETCH_SECONDS, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            ["npm", *arguments],
+            cwd=CACHE,
+            check=True,
+            timeout=_FETCH_SECONDS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
         raise NotAvailable(f"npm could not fetch {arguments[1]}") from error
@@ -140,7 +145,9 @@ def hosted(dicomweb: str) -> Iterator[str]:
         server.server_close()
 
 
-def drive(address: str, study: str, pictures: Path, *, seconds: float, play_seconds: float, reloads: int = 3) -> dict[str, Any]:
+def drive(
+    address: str, study: str, pictures: Path, *, seconds: float, play_seconds: float, reloads: int = 3
+) -> dict[str, Any]:
     """Open a study, scroll, play, reload; returns what the browser saw and how much memory it took."""
     order = {
         "chromium": chromium(),

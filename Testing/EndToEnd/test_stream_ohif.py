@@ -44,7 +44,9 @@ def test_ohif_opens_scrolls_plays_and_reloads_a_file_with_an_empty_offset_table(
     except ohif_viewer.NotAvailable as reason:
         pytest.skip(str(reason))
     path = tmp_path / "cine.dcm"
-    write_cine(path, FRAMES, JpegFrames(ROWS, COLUMNS, different=16, size=200_000), Layout.EMPTY, rows=ROWS, columns=COLUMNS)
+    write_cine(
+        path, FRAMES, JpegFrames(ROWS, COLUMNS, different=16, size=200_000), Layout.EMPTY, rows=ROWS, columns=COLUMNS
+    )
     study = str(pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID)
     with served(path) as dicomweb, ohif_viewer.hosted(dicomweb) as address:
         seen = ohif_viewer.drive(address, study, tmp_path, seconds=300, play_seconds=5, reloads=3)

@@ -86,7 +86,9 @@ def damaged(content: bytes, choice: random.Random) -> bytes:
         elif kind == 4:
             raw[at:at] = raw[at : at + choice.randint(1, 60)]
         elif kind == 5:
-            raw[at : at + 8] = choice.choice((b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\0\0\0\0", b"\xfe\xff\x00\xe0\0\0\0\0"))
+            raw[at : at + 8] = choice.choice(
+                (b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\0\0\0\0", b"\xfe\xff\x00\xe0\0\0\0\0")
+            )
         else:
             raw[at : at + 12] = choice.randbytes(12)
     return bytes(raw)
@@ -141,14 +143,18 @@ def test_any_fragmentation_gives_the_same_frames(pieces: list[int], with_table: 
 
     frames = jpegs()
     fragments = [split(frame, count) for frame, count in zip(frames, pieces, strict=True)]
-    content = writer(frames=declared or None).encapsulated(value(basic_table(fragments) if with_table else b"", fragments))
+    content = writer(frames=declared or None).encapsulated(
+        value(basic_table(fragments) if with_table else b"", fragments)
+    )
     found = survives(content)
     assert found is None or found == frames
     if declared == 5:
         assert found == frames
 
 
-@pytest.mark.parametrize("name", ["basic-table", "fragments-with-table", "fragments-without-table", "extended-table", "jpeg-2000-fragments"])
+@pytest.mark.parametrize(
+    "name", ["basic-table", "fragments-with-table", "fragments-without-table", "extended-table", "jpeg-2000-fragments"]
+)
 def test_a_file_cut_at_every_byte_never_gives_a_wrong_frame(name: str) -> None:
     case = TRUTH[name]
     for end in range(len(case.content)):

@@ -46,7 +46,7 @@ def test_the_first_frame_and_the_facts_stand_there_at_once(panel: Any, tmp_path:
     assert "25 frames/s (FrameTime)" in panel.ui.factsLabel.text
     assert "code streams" in panel.ui.healthLabel.text
     assert "Corpus" not in panel.ui.factsLabel.text + panel.ui.healthLabel.text
-    assert not panel.cut_texts()
+    assert not [text for text in panel.cut_texts() if str(tmp_path) not in text]  # a long path may be cut
     panel.picture("opened")
     panel.dark()
     panel.picture("opened-dark")
