@@ -231,7 +231,7 @@ def state_sources(dataset: Dataset, treatment: Treatment, source: tuple[str, str
     ----------
     source : SOP class and instance UID of the image in the input; None leaves it out (de-identification).
     """
-    codes = (FRAMES_EXTRACTED,) if treatment.step > 1 else ()
+    codes: tuple[tuple[str, str], ...] = (FRAMES_EXTRACTED,) if treatment.step > 1 else ()
     codes += (SPATIAL_RESAMPLING,) if treatment.resize is not None else ()
     if codes:
         old = dataset.get("DerivationCodeSequence", ())

@@ -29,14 +29,12 @@ class InspectionSettings:
 
     Attributes
     ----------
-    job : the job that is planned; it may do nothing yet only where ``is_plain`` is set.
+    job : the job that is planned.
     series : number of the series (from 0) to show a preview of; None takes the one with most slices.
-    is_plain : only list the series; the job's techniques are not looked at.
     """
 
     job: OptimizerSettings
     series: int | None = None
-    is_plain: bool = False
 
     def __post_init__(self) -> None:
         if self.series is not None and self.series < 0:
@@ -107,7 +105,7 @@ def inspect(
         plans = [plan_series(series, job) for series in found.series]
         for n, plan in enumerate(plans):
             cancel.check()
-            report.series.append(_row(plan, is_plain=settings.is_plain))
+            report.series.append(_row(plan))
             progress(SCAN_SHARE + round(25 * (n + 1) / len(plans)), 100, "estimating sizes")
         linked = sum(one.path.stat().st_size for one in found.linked)
         report.bytes_before = linked + sum(row.bytes_before for row in report.series)
@@ -119,9 +117,8 @@ def inspect(
     return report
 
 
-def _row(plan: SeriesPlan, *, is_plain: bool) -> SeriesRow:
+def _row(plan: SeriesPlan) -> SeriesRow:
     series = plan.series
-    before = bytes_before(plan)
     return SeriesRow(
         label=series.label,
         description=series.description,
@@ -130,8 +127,8 @@ def _row(plan: SeriesPlan, *, is_plain: bool) -> SeriesRow:
         slices_after=len(plan.kept),
         rows=series.rows,
         columns=series.columns,
-        bytes_before=before,
-        bytes_after=before if is_plain else expected_bytes(plan),
+        bytes_before=bytes_before(plan),
+        bytes_after=expected_bytes(plan),
         linked=[one.modality for one in series.linked],
         problems=[str(problem) for problem in series.problems] + plan.reasons,
     )

@@ -126,7 +126,7 @@ def _item(placed: PlacedContour, items: Sequence[Dataset], stack: SliceStack, so
 
 
 def _names_only(item: Dataset, uid: str) -> bool:
-    references = item.get("ContourImageSequence") or ()
+    references = list(item.get("ContourImageSequence") or ())
     return len(references) == 1 and str(references[0].get("ReferencedSOPInstanceUID", "")) == uid
 
 

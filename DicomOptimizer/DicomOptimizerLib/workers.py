@@ -8,14 +8,10 @@ the caller's main module again, which neither a user's script nor Slicer expects
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
-import warnings
 from typing import IO, Protocol
-
-from DicomOptimizerLib.worker import answer
 
 
 class Worker(Protocol):
@@ -35,7 +31,11 @@ class Worker(Protocol):
 
 def start() -> Worker:
     """Start one worker."""
-    return _Forked() if can_fork() else _Started()
+    if can_fork():
+        from DicomOptimizerLib.worker_posix import ForkedWorker
+
+        return ForkedWorker()
+    return StartedWorker()
 
 
 def can_fork() -> bool:
@@ -43,7 +43,9 @@ def can_fork() -> bool:
     return sys.platform == "linux" and threading.active_count() == 1 and "slicer" not in sys.modules
 
 
-class _Started:
+class StartedWorker:
+    """A new Python that imports what it needs."""
+
     def __init__(self) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-c", "from DicomOptimizerLib.worker import main; main()"]
@@ -53,48 +55,14 @@ class _Started:
         self.requests, self.results = self._process.stdin, self._process.stdout
 
     def end(self) -> None:
+        """End the process, wait for it, close the pipes."""
         self._process.kill()
         self._process.wait()
-        _close(self)
+        close(self)
 
 
-class _Forked:
-    """POSIX branch."""
-
-    def __init__(self) -> None:
-        child_in, parent_out = os.pipe()
-        parent_in, child_out = os.pipe()
-        with warnings.catch_warnings():
-            # Python counts the sleeping threads of numerical libraries too; they are started anew when needed.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if self.pid == 0:
-            os.close(parent_in)
-            os.close(parent_out)
-            _live(child_in, child_out)
-        os.close(child_in)
-        os.close(child_out)
-        self.requests, self.results = os.fdopen(parent_out, "wb"), os.fdopen(parent_in, "rb")
-
-    def end(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        _close(self)
-
-
-def _live(requests: int, results: int) -> None:
-    """Be a forked child until the parent closes the pipe; never returns."""
-    code = 1
-    try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-        answer(os.fdopen(requests, "rb"), os.fdopen(results, "wb"))
-        code = 0
-    finally:
-        os._exit(code)  # leave without running the parent's cleanup
-
-
-def _close(worker: Worker) -> None:
+def close(worker: Worker) -> None:
+    """Close a worker's pipes after its end."""
     for pipe in (worker.requests, worker.results):
         try:
             pipe.close()

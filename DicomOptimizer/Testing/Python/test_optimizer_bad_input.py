@@ -282,12 +282,12 @@ def test_a_cancel_at_any_moment_leaves_nothing(scan_folder: Path, tmp_path: Path
 def test_a_cancel_ends_the_worker_processes_within_a_second(
     scan_folder: Path, tmp_path: Path, monkeypatch: Any, forked: bool
 ) -> None:
-    from DicomOptimizerLib import pool, workers
+    from DicomOptimizerLib import pool, worker_posix, workers
 
     if forked and sys.platform != "linux":
         pytest.skip("workers are forked on Linux only")
     monkeypatch.setattr(pool, "FEWEST_TASKS", 1)
-    kind = workers._Forked if forked else workers._Started
+    kind = worker_posix.ForkedWorker if forked else workers.StartedWorker
     started: list[Any] = []
     monkeypatch.setattr(pool, "start", lambda: started.append(kind()) or started[-1])
     token, cancelled_at = CancelToken(), 0.0

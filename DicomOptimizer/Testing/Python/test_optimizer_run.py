@@ -246,17 +246,17 @@ def test_the_same_salt_gives_the_same_files_and_another_one_others(
     assert not set(runs[0].values()) & set(runs[2].values())
 
 
-@pytest.mark.parametrize("kind", ["_Forked", "_Started"])
+@pytest.mark.parametrize("kind", ["forked", "started"])
 def test_workers_make_the_same_files_as_one_process(
     scan_folder: Path, optimize: Any, hashes: Any, monkeypatch: Any, kind: str
 ) -> None:
-    from DicomOptimizerLib import pool, workers
+    from DicomOptimizerLib import pool, worker_posix, workers
 
-    if kind == "_Forked" and sys.platform != "linux":
+    if kind == "forked" and sys.platform != "linux":
         pytest.skip("workers are forked on Linux only")
     alone = hashes(optimize(scan_folder, **ALL)[0])
     monkeypatch.setattr(pool, "FEWEST_TASKS", 1)
-    monkeypatch.setattr(pool, "start", getattr(workers, kind))
+    monkeypatch.setattr(pool, "start", worker_posix.ForkedWorker if kind == "forked" else workers.StartedWorker)
     together = hashes(optimize(scan_folder, jobs=2, **ALL)[0])
     for one in (alone, together):
         one.pop("report.json")

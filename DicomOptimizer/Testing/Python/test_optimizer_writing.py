@@ -43,7 +43,9 @@ def test_files_are_written_as_pydicom_writes_them(name: str, built: bool, tmp_pa
         element.is_undefined_length = element.tag == 0x7FE00010 and element.is_undefined_length
         for item in element.value if element.VR == "SQ" else ():
             item.is_undefined_length_sequence_item = False
-    is_same = encode_file(mine) == by_pydicom(mine)  # not asserted directly: the difference of megabytes takes minutes to print
+    is_same = encode_file(mine) == by_pydicom(
+        mine
+    )  # not asserted directly: the difference of megabytes takes minutes to print
     assert is_same
 
 

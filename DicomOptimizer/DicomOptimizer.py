@@ -1,0 +1,355 @@
+"""Panel of DicomOptimizer: fields to settings; looking and working happen in a child process that is our own command."""
+
+# No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import qt
+import slicer
+import vtk
+from DicomOptimizerLib import mrml, panel
+from DicomOptimizerLib.inspection import InspectionSettings
+from DicomWorkbenchLib.panel_job import PanelJob
+from DicomWorkbenchLib.windowing import PRESETS
+from slicer import vtkMRMLScalarVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+LOOK_MS = 400  # a look at the input starts when the user has stopped changing things for so long
+SETTINGS_KEY = "DicomOptimizer/fields"
+
+
+class DicomOptimizer(ScriptedLoadableModule):
+    """What Slicer asks about the module."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("DICOM Optimizer")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
+        parent.dependencies = ["DicomWorkbench"]
+        parent.contributors = ["DicomWorkbench contributors"]
+        parent.helpText = _(
+            "Makes DICOM series with their RTSTRUCT, SEG and RTDOSE small for the web and keeps every link and contour true. "
+            "The input is only read. New UIDs are no anonymisation: use De-identify for that."
+        )
+
+
+@parameterNodeWrapper
+class DicomOptimizerParameterNode:
+    """What the panel's fields hold."""
+
+    folder: Path
+    volume: vtkMRMLScalarVolumeNode
+    decimated: bool
+    step: Annotated[int, WithinRange(2, 100), Default(2)]
+    keepLast: bool
+    contours: Annotated[str, Choice(["own-first", "union", "interpolate"]), Default("own-first")]
+    eightBit: bool
+    level: Annotated[float, WithinRange(-5000, 5000), Default(40.0)]
+    width: Annotated[float, WithinRange(2, 20000), Default(400.0)]
+    legalCt: bool
+    resize: bool
+    size: Annotated[int, WithinRange(16, 4096), Default(256)]
+    compress: Annotated[str, Choice(["none", "htj2k", "jpegls"]), Default("none")]
+    deidentify: bool
+    dates: Annotated[str, Choice(["remove", "shift"]), Default("remove")]
+    output: Path
+    salt: str
+    onBadSlice: Annotated[str, Choice(["stop", "skip"]), Default("stop")]
+    remembered: bool  # the fields of the last run were filled in
+
+
+class DicomOptimizerLogic(ScriptedLoadableModuleLogic):
+    """Fields of the parameter node as plain values."""
+
+    def getParameterNode(self) -> DicomOptimizerParameterNode:
+        return DicomOptimizerParameterNode(super().getParameterNode())
+
+    def fields(self, parameters: DicomOptimizerParameterNode) -> dict[str, Any]:
+        return {name: getattr(parameters, name) for name in (*panel.REMEMBERED, "salt")}
+
+    def remember(self, parameters: DicomOptimizerParameterNode) -> None:
+        kept = {name: getattr(parameters, name) for name in panel.REMEMBERED}
+        qt.QSettings().setValue(SETTINGS_KEY, json.dumps(kept))
+
+    def recall(self, parameters: DicomOptimizerParameterNode) -> None:
+        if parameters.remembered:
+            return
+        parameters.remembered = True
+        for name, value in json.loads(slicer.util.settingsValue(SETTINGS_KEY, "{}") or "{}").items():
+            if name in panel.REMEMBERED:
+                setattr(parameters, name, value)
+
+
+class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Connects the widgets of the .ui file with the parameter node and the two jobs: looking and working."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._looked = None
+        self._lookAgain, self._result = False, Path()
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/DicomOptimizer.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = DicomOptimizerLogic()
+        launch = slicer.util.launchConsoleProcess
+        self.look = PanelJob(launch, self.onLookProgress, self.onLooked, self.onLookFailed)
+        self.job = PanelJob(launch, self.onProgress, self.onDone, self.onFailed)
+        self.lookTimer = qt.QTimer()
+        self.lookTimer.setSingleShot(True)
+        self.lookTimer.setInterval(LOOK_MS)
+        self.lookTimer.timeout.connect(self.startLook)
+        self.ui.presetComboBox.addItems([panel.CUSTOM, *PRESETS])
+        for table, columns in (
+            (self.ui.seriesTable, panel.SERIES_COLUMNS),
+            (self.ui.resultTable, panel.RESULT_COLUMNS),
+        ):
+            table.columnCount = len(columns)
+            table.setHorizontalHeaderLabels(list(columns))
+            table.verticalHeader().visible = False
+        self.ui.presetComboBox.connect("activated(int)", self.onPreset)
+        self.ui.databaseComboBox.connect("currentIndexChanged(int)", self.onParameterChanged)
+        self.ui.seriesTable.connect("cellClicked(int,int)", self.onSeries)
+        for name in ("run", "cancel", "open", "load"):
+            getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name.capitalize()}"))
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.showResult(None)
+        self.ui.shownLabel.text = _("A middle slice before and after is shown here when there is an input.")
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.lookTimer.stop()
+        self.look.cancel()
+        self.job.cancel()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+        self.fillDatabase()
+
+    def exit(self) -> None:
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, _caller: Any, _event: str) -> None:
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: DicomOptimizerParameterNode | None) -> None:
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self.logic.recall(self._parameterNode)
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParameterChanged)
+            self.onParameterChanged()
+
+    def fillDatabase(self) -> None:
+        box, listed = self.ui.databaseComboBox, mrml.database_series()
+        chosen, blocked = box.currentData, box.blockSignals(True)
+        box.clear()
+        box.addItem(_("none"), "")
+        for text, uid in listed:
+            box.addItem(text, uid)
+        box.setCurrentIndex(max(box.findData(chosen), 0))
+        box.visible = self.ui.databaseLabel.visible = bool(listed)
+        box.blockSignals(blocked)
+
+    def inputs(self) -> list[Path]:
+        """Files or folder the user chose: a database series before a volume before the folder."""
+        folder = self._parameterNode.folder
+        from_database = mrml.files_of_series(self.ui.databaseComboBox.currentData or "")
+        return from_database or mrml.files_of_volume(self._parameterNode.volume) or ([folder] if folder.name else [])
+
+    def output(self) -> Path | None:
+        return self._parameterNode.output if self._parameterNode.output.name else None
+
+    def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
+        parameters = self._parameterNode
+        if not parameters:
+            return
+        inputs, fields = self.inputs(), self.logic.fields(parameters)
+        needsOutput = inputs != [parameters.folder]
+        obstacle = panel.run_obstacle(fields, inputs, self.output(), needs_output=needsOutput)
+        if self.job.running:
+            obstacle = _("The job is running.")
+        self.ui.runButton.enabled, self.ui.runButton.toolTip = not obstacle, obstacle or _("Make the small copy.")
+        self.ui.cancelButton.enabled = self.ui.progressBar.visible = self.job.running
+        self.ui.presetComboBox.setCurrentIndex(
+            self.ui.presetComboBox.findText(panel.preset_of(parameters.level, parameters.width))
+        )
+        for widgets, on in (
+            ((self.ui.stepSpinBox, self.ui.keepLastCheckBox, self.ui.contoursComboBox), parameters.decimated),
+            (
+                (self.ui.presetComboBox, self.ui.levelSpinBox, self.ui.widthSpinBox, self.ui.legalCtCheckBox),
+                parameters.eightBit,
+            ),
+            ((self.ui.sizeSpinBox,), parameters.resize),
+            ((self.ui.datesComboBox,), parameters.deidentify),
+        ):
+            for widget in widgets:
+                widget.enabled = on
+        self.ui.identityLabel.visible = not parameters.deidentify
+        self.ui.identityLabel.toolTip = _("Without de-identification the copy still names the patient.")
+        if inputs and self._looked != (inputs, fields):
+            self._looked = (inputs, fields)
+            self.lookTimer.start()
+
+    def onPreset(self, _index: int) -> None:
+        window = PRESETS.get(self.ui.presetComboBox.currentText)
+        if window:
+            self._parameterNode.level, self._parameterNode.width = float(window.level), float(window.width)
+
+    def onSeries(self, _row: int, _column: int) -> None:
+        self.lookTimer.start()
+
+    # ---- looking -----------------------------------------------------------------------------------------------------
+
+    def startLook(self) -> None:
+        if self.look.running:
+            self._lookAgain = True
+            self.look.cancel()
+            return
+        if not self._parameterNode or not self.inputs():
+            return
+        row = self.ui.seriesTable.currentRow()
+        job = panel.inspected(self.logic.fields(self._parameterNode), self.inputs())
+        self.ui.problemsLabel.text = _("Looking ...")
+        self.look.start("optimize-preview", InspectionSettings(job, row if row >= 0 else None))
+
+    def onLookProgress(self, done: int, total: int, message: str) -> None:
+        self.ui.problemsLabel.text = f"{message} {round(100 * done / max(total, 1))} %"
+
+    def onLooked(self, report: dict[str, Any]) -> None:
+        fillTable(self.ui.seriesTable, panel.series_rows(report))
+        self.ui.problemsLabel.text = ""
+        for label, content in zip((self.ui.beforeLabel, self.ui.afterLabel), panel.pictures(report), strict=True):
+            showPicture(label, content)
+        fields = self.logic.fields(self._parameterNode) if self._parameterNode else {}
+        isPlain = bool(fields) and bool(panel.run_obstacle(fields, self.inputs(), None, needs_output=False))
+        self.ui.shownLabel.text = _("Before and after: {what}").format(what=report["shown"]) if report["shown"] else ""
+        self.ui.expectedLabel.text = panel.expected_text(report, is_plain=isPlain)
+        self.restartLook()
+
+    def onLookFailed(self, text: str) -> None:
+        self.ui.problemsLabel.text = text
+        self.restartLook()
+
+    def restartLook(self) -> None:
+        if self._lookAgain:
+            self._lookAgain = False
+            self.lookTimer.start()
+
+    # ---- working -----------------------------------------------------------------------------------------------------
+
+    def onRun(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The job cannot start.")):
+            if self._parameterNode.compress != "none":
+                slicer.packaging.pip_ensure(
+                    slicer.packaging.load_requirements(self.resourcePath("DicomOptimizer-requirements.txt")),
+                    requester="DicomOptimizer",
+                )
+            fields = self.logic.fields(self._parameterNode)
+            self.logic.remember(self._parameterNode)
+            self.showResult(None)
+            self.ui.statusLabel.text = _("Starting ...")
+            self.job.start("optimize", panel.settings_of(fields, self.inputs(), self.output()))
+        self.onParameterChanged()
+
+    def onCancel(self) -> None:
+        self.job.cancel()
+
+    def onProgress(self, done: int, total: int, message: str) -> None:
+        self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
+        self.ui.statusLabel.text = message
+
+    def onDone(self, report: dict[str, Any]) -> None:
+        self.showResult(report)
+        self.onParameterChanged()
+
+    def onFailed(self, text: str) -> None:
+        self.ui.progressBar.value = 0
+        self.ui.statusLabel.text = text or _("Cancelled; nothing was written.")
+        self.onParameterChanged()
+
+    def showResult(self, report: dict[str, Any] | None) -> None:
+        self._result = Path(report["output"]) if report else Path()
+        self.ui.statusLabel.text = panel.summary_text(report) if report else ""
+        rows = panel.result_rows(report) if report else []
+        fillTable(self.ui.resultTable, [(row, "") for row in rows])
+        self.ui.resultTable.visible = bool(rows)
+        for button in (self.ui.openButton, self.ui.loadButton):
+            button.visible = report is not None
+        self.ui.progressBar.value = self.ui.progressBar.maximum if report else 0
+
+    def onOpen(self) -> None:
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._result)))
+
+    def onLoad(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The result cannot be loaded."), waitCursor=True):
+            mrml.load_result(self._result)
+
+
+def showPicture(label: Any, content: bytes) -> None:
+    """Show a PNG in a label, as large as the label is wide."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "picture.png")
+        path.write_bytes(content)
+        picture = qt.QPixmap(str(path)) if content else qt.QPixmap()
+    side = max(100, min(label.width, 384))
+    label.setPixmap(
+        picture.scaled(side, side, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation) if content else picture
+    )
+
+
+def fillTable(table: Any, rows: list[tuple[list[str], str]]) -> None:
+    """Show rows of cells; the second part of each is its tool tip."""
+    table.setRowCount(len(rows))
+    for row, (cells, tip) in enumerate(rows):
+        for column, text in enumerate(cells):
+            item = qt.QTableWidgetItem(text)
+            item.setToolTip(tip or text)
+            table.setItem(row, column, item)
+    table.resizeColumnsToContents()
+
+
+class DicomOptimizerTest(ScriptedLoadableModuleTest):
+    """Self-test: a small scan made here becomes a smaller one and is loaded."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def test_aSmallScanIsMadeSmallerAndLoaded(self) -> None:
+        from DicomOptimizerLib import OptimizerSettings, run
+        from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
+
+        with tempfile.TemporaryDirectory() as folder:
+            make_ct_rtstruct(Path(folder, "case"), slices=12, size=32)
+            settings = OptimizerSettings((Path(folder, "case"),), decimate=2, eight_bit=True, resize=16, jobs=1)
+            report = run(settings)
+            self.assertEqual(report.measured["slices_after"], 6)
+            node = mrml.load_result(Path(report.output))
+            self.assertEqual(node.GetImageData().GetDimensions(), (16, 16, 6))

@@ -1,0 +1,137 @@
+"""What the panel shows, as plain values: settings from its fields, table rows, sentences. No Qt and no scene here."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from DicomWorkbenchLib.errors import SettingsError
+from DicomWorkbenchLib.windowing import PRESETS, Window
+
+from DicomOptimizerLib.settings import OptimizerSettings
+
+SERIES_COLUMNS = ("Series", "Slices", "Size", "MB", "Linked", "Problems")
+RESULT_COLUMNS = ("ROI", "Kept", "Moved", "Merged", "Dropped", "Farthest mm")
+REMEMBERED = (
+    "decimated", "step", "keepLast", "contours", "eightBit", "level", "width", "legalCt", "resize", "size",
+    "compress", "deidentify", "dates", "onBadSlice",
+)  # fmt: skip
+CUSTOM = "custom"
+
+Fields = Mapping[str, Any]  # the panel's fields by the names of its parameter node
+
+
+def settings_of(fields: Fields, inputs: Sequence[Path], output: Path | None) -> OptimizerSettings:
+    """Build the job from the panel's fields.
+
+    Raises
+    ------
+    SettingsError : there is no input, nothing is chosen, or a value cannot work.
+    """
+    if not inputs:
+        raise SettingsError("Choose a folder, a volume or a series first.")
+    return OptimizerSettings(
+        inputs=tuple(inputs),
+        output=output,
+        decimate=fields["step"] if fields["decimated"] else 1,
+        keep_last=fields["keepLast"],
+        eight_bit=fields["eightBit"],
+        window=Window(fields["level"], fields["width"]),
+        legal_ct=fields["legalCt"] and fields["eightBit"],
+        resize=fields["size"] if fields["resize"] else None,
+        contours=fields["contours"],
+        compress=fields["compress"],
+        deidentify=fields["deidentify"],
+        dates=fields["dates"],
+        uid_salt=fields["salt"].strip() or None,
+        on_bad_slice=fields["onBadSlice"],
+    )
+
+
+def inspected(fields: Fields, inputs: Sequence[Path]) -> OptimizerSettings:
+    """Return the job for a look at the input; where nothing is chosen yet, one that changes neither slices nor pixels."""
+    chosen = any(fields[name] for name in ("decimated", "eightBit", "resize", "deidentify"))
+    plain = {} if chosen or fields["compress"] != "none" else {"deidentify": True}
+    return settings_of({**fields, **plain}, inputs, None)
+
+
+def preset_of(level: float, width: float) -> str:
+    """Return the name of the preset that a window is, or "custom"."""
+    return next((name for name, window in PRESETS.items() if (window.level, window.width) == (level, width)), CUSTOM)
+
+
+def run_obstacle(fields: Fields, inputs: Sequence[Path], output: Path | None, *, needs_output: bool) -> str:
+    """Say why the job cannot start, for the button's tool tip; empty if it can."""
+    try:
+        settings_of(fields, inputs, output)
+    except SettingsError as error:
+        text = str(error)
+        return text[:1].upper() + text[1:]
+    if needs_output and output is None:
+        return "Choose an output folder under Advanced; nothing is written into the DICOM database."
+    return ""
+
+
+def series_rows(report: Mapping[str, Any]) -> list[tuple[list[str], str]]:
+    """Return per series the cells of its row, and its problems as a tool tip."""
+    rows = []
+    for one in report["series"]:
+        slices = (
+            f"{one['slices']} → {one['slices_after']}" if one["slices_after"] != one["slices"] else f"{one['slices']}"
+        )
+        size = f"{one['columns']}×{one['rows']}"
+        linked = ", ".join(dict.fromkeys(one["linked"]))
+        cells = [
+            one["label"],
+            slices,
+            size,
+            f"{one['bytes_before'] / 1e6:.1f}",
+            linked,
+            str(len(one["problems"]) or ""),
+        ]
+        rows.append((cells, "\n".join(one["problems"]) or "No problems."))
+    return rows
+
+
+def expected_text(report: Mapping[str, Any], *, is_plain: bool) -> str:
+    """Say how large the result will be."""
+    before, after = report["bytes_before"], report["expected_bytes"]
+    if is_plain or not after:
+        return f"{before / 1e6:.1f} MB; choose what to do"
+    return f"Expected size: {before / 1e6:.1f} MB → about {after / 1e6:.1f} MB ({before / after:.1f} times smaller)"
+
+
+def pictures(report: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return before and after as PNG; empty if there is no preview."""
+    return base64.b64decode(report["before_png"]), base64.b64decode(report["after_png"])
+
+
+def summary_text(report: Mapping[str, Any]) -> str:
+    """Say what came of the job, in the order a user asks: size, contours, warnings."""
+    m = report["measured"]
+    lines = [
+        f"{m['bytes_before'] / 1e6:.1f} MB → {m['bytes_after'] / 1e6:.1f} MB ({m['times_smaller']} times smaller), "
+        f"{m['slices_before']} → {m['slices_after']} slices, {report['seconds']:.1f} s.",
+        Path(report["output"]).name,
+    ]
+    if any(one["rois"] for one in report["linked"]):
+        lines.append(
+            f"Contours: {m['contours_moved']} moved (at most {m['farthest_move_mm']:.2f} mm), {m['contours_merged']} merged, "
+            f"{m['contours_dropped']} dropped because their neighbour has its own."
+        )
+    lines += [f"Warning: {text}" for text in report["warnings"]]
+    return "\n".join(lines)
+
+
+def result_rows(report: Mapping[str, Any]) -> list[list[str]]:
+    """Return one row per ROI or segment."""
+    rows = []
+    for one in report["linked"]:
+        for roi in one["rois"]:
+            farthest = max((abs(mm) for mm in roi["moved_mm"]), default=0.0)
+            name = roi["name"] or f"{one['modality']} {roi['number']}"
+            counts = (roi["kept"] + roi["untouched"], roi["moved"], roi["merged"] + roi["blended"], roi["dropped"])
+            rows.append([name, *(str(count) for count in counts), f"{farthest:.2f}"])
+    return rows

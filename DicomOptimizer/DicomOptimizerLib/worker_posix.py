@@ -1,0 +1,47 @@
+"""Worker processes by fork (Linux)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+
+from DicomOptimizerLib.worker import answer
+from DicomOptimizerLib.workers import close
+
+
+class ForkedWorker:
+    """A copy of this process; see `workers` for when that is safe."""
+
+    def __init__(self) -> None:
+        child_in, parent_out = os.pipe()
+        parent_in, child_out = os.pipe()
+        with warnings.catch_warnings():
+            # Python counts the sleeping threads of numerical libraries too; they are started anew when needed.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            os.close(parent_in)
+            os.close(parent_out)
+            _live(child_in, child_out)
+        os.close(child_in)
+        os.close(child_out)
+        self.requests, self.results = os.fdopen(parent_out, "wb"), os.fdopen(parent_in, "rb")
+
+    def end(self) -> None:
+        """End the process, wait for it, close the pipes."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        close(self)
+
+
+def _live(requests: int, results: int) -> None:
+    """Be a forked child until the parent closes the pipe; never returns."""
+    code = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+        answer(os.fdopen(requests, "rb"), os.fdopen(results, "wb"))
+        code = 0
+    finally:
+        os._exit(code)  # leave without running the parent's cleanup
