@@ -4,18 +4,22 @@ Peers
 -----
 brute force : the search of older scripts: every whole voxel within 10 mm of the click, a mask of the whole volume for each. It is timed on
     a few candidates and counted up, since all of it takes a quarter of an hour.
-pylinac : `pylinac.nuclear.TomographicContrast`, the open-source package that measures sphere phantoms; in an environment of its own
-    (``.venv-peers``, ``pip install pylinac``), left out where that is not there. It looks for its spheres in the plane and does not
-    return centres along the axis; see docs/spheres.md for what could be compared.
+pylinac : the sphere search of `pylinac.nuclear.TomographicContrast`, called as that class calls it (Nelder-Mead on ``contrast_f``, 5 pixels
+    and 3 slices around the start), since the class itself reads only NM files of a Jaszczak phantom. It knows cubic voxels only. It runs in
+    an environment of its own (``.venv-peers``, ``pip install pylinac``) and is left out where that is not there.
 
 ``main`` returns one row per measurement; ``python bench_spheres.py`` prints them.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,22 +35,89 @@ def main(quick: bool = False) -> list[Row]:
     """Measure and return the rows."""
     size = (200, 200, 150) if quick else (400, 400, 300)
     spacing = (4.0, 4.0, 4.0) if quick else FINE
-    return [*speed(size, spacing), *accuracy(4 if quick else 40), *honesty(20 if quick else 100)]
+    return [*speed(size, spacing), *pylinac(), *accuracy(4 if quick else 40), *honesty(20 if quick else 100)]
 
 
 def speed(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> list[Row]:
     """Time six spheres against the brute-force search."""
     grid, truth = iec_phantom(spacing_mm=spacing, size_ijk=size, noise=0.1, seed=1)
-    targets = [SphereTarget(label, float(label.split()[1]), _off(center, 5.0, n)) for n, (label, center) in enumerate(truth.items())]
+    targets = [
+        SphereTarget(label, float(label.split()[1]), _off(center, 5.0, n))
+        for n, (label, center) in enumerate(truth.items())
+    ]
     measure(grid, targets)  # imports and caches
     ours = statistics.median(_timed(lambda: measure(grid, targets)) for _ in range(5))
     refined = statistics.median(_timed(lambda: [refine(grid, t, RefineSettings()) for t in targets]) for _ in range(5))
     brute = sum(_brute_force_seconds(grid, t) for t in targets)
     name = f"six spheres, {size[0]} x {size[1]} x {size[2]}"
+    peer = "brute force, whole-volume mask (centres)"
     return [
-        {"name": f"{name}: centres", "ours_s": round(refined, 3), "peer": "brute force, whole-volume mask", "peer_s": round(brute, 1), "ratio": round(brute / refined)},
-        {"name": f"{name}: centres, statistics, background", "ours_s": round(ours, 3), "peer": "brute force, centres only", "peer_s": round(brute, 1), "ratio": round(brute / ours)},
-    ]  # fmt: skip
+        _timing(f"{name}: centres", refined, peer, brute),
+        _timing(f"{name}: centres, statistics, background", ours, peer, brute),
+    ]
+
+
+def _timing(name: str, ours_s: float, peer: str, peer_s: float) -> Row:
+    ratio = round(peer_s / ours_s, 1)
+    return {"name": name, "ours_s": round(ours_s, 3), "peer": peer, "peer_s": round(peer_s, 2), "ratio": ratio}
+
+
+def _errors_row(name: str, ours_mm: float, peer: str, peer_mm: float) -> Row:
+    ratio = round(peer_mm / ours_mm, 1)
+    return {
+        "name": name,
+        "ours_median_mm": round(ours_mm, 3),
+        "peer": peer,
+        "peer_median_mm": round(peer_mm, 3),
+        "ratio": ratio,
+    }
+
+
+PYLINAC = """
+import json, sys, time
+import numpy as np
+from scipy.optimize import minimize
+from pylinac.nuclear import contrast_f
+array, job = np.load(sys.argv[1]), json.loads(sys.argv[2])
+found = []
+started = time.perf_counter()
+for (x, y, z), radius in zip(job["clicks"], job["radii"]):
+    bounds = [(x - 5, x + 5), (y - 5, y + 5), (z - 3, z + 3)]
+    found.append(minimize(contrast_f, x0=(x, y, z), args=(array, radius, 1.0), method="Nelder-Mead", bounds=bounds).x.tolist())
+print(json.dumps({"seconds": time.perf_counter() - started, "found": found}))
+"""
+
+
+def pylinac() -> list[Row]:
+    """Compare time and centres with pylinac's search on cubic voxels of 3 mm; nothing without pylinac."""
+    python = Path(__file__).resolve().parents[2] / ".venv-peers" / "bin" / "python"
+    if not python.exists():
+        print("pylinac is left out: there is no .venv-peers with it", file=sys.stderr)
+        return []
+    grid, truth = iec_phantom(spacing_mm=(3.0, 3.0, 3.0), noise=0.1, seed=1)
+    targets = [
+        SphereTarget(t, float(t.split()[1]), _off(center, 4.0, n)) for n, (t, center) in enumerate(truth.items())
+    ]
+    clicks = [grid.index_of(np.array(t.lps_mm)).tolist() for t in targets]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "volume.npy")
+        np.save(path, np.asarray(grid.array))
+        job = json.dumps({"clicks": clicks, "radii": [t.radius_mm / 3.0 for t in targets]})
+        done = subprocess.run([str(python), "-c", PYLINAC, str(path), job], capture_output=True, text=True, check=True)
+    peer = json.loads(done.stdout.strip().splitlines()[-1])
+    for target in targets:
+        refine(grid, target, RefineSettings())
+    started = time.perf_counter()
+    ours = [refine(grid, t, RefineSettings()) for t in targets]
+    seconds = time.perf_counter() - started
+    errors = statistics.median(_distance(o.center_lps_mm, truth[o.target.label]) for o in ours)
+    others = statistics.median(
+        _distance(grid.point_of(np.array(f)), truth[t.label]) for f, t in zip(peer["found"], targets, strict=True)
+    )
+    return [
+        _timing("six spheres, 3 mm voxels: time", seconds, "pylinac's search", peer["seconds"]),
+        _errors_row("six spheres, 3 mm voxels: median centre error", errors, "pylinac's search", others),
+    ]
 
 
 def accuracy(count: int) -> list[Row]:
