@@ -20,9 +20,10 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
-from TumorAnalysisLib import mrml, panel_tables
+from TumorAnalysisLib import mrml
+from TumorAnalysisLib.panel_results import ResultsView
 from TumorAnalysisLib.patient import Role
-from TumorAnalysisLib.session import Session, summary_text
+from TumorAnalysisLib.session import Session
 
 WINDOWS = ("liver", "abdomen", "soft tissue", "lung", "bone")
 CONNECTIVITIES = ((26, _("faces, edges, corners (26)")), (6, _("faces (6)")))
@@ -56,6 +57,9 @@ class TumorAnalysisParameterNode:
 
     dataset: Path
     output: Path
+    organ: Annotated[str, Default("liver")]
+    lesion: str
+    connectivity: Annotated[int, Default(26)]
     volume: vtkMRMLScalarVolumeNode
     segmentation: vtkMRMLSegmentationNode
     level: Annotated[float, WithinRange(-1000, 1000), Default(60)]
@@ -80,13 +84,6 @@ class TumorAnalysisLogic(ScriptedLoadableModuleLogic):
         self.session.open_scene(organ, lesions, mrml.segment_names(segmentation))
         self.shown = mrml.adopt(volume, segmentation)
 
-    def showPatient(self, results: Path, entry: Any) -> None:
-        """Replace the shown patient."""
-        if self.shown:
-            mrml.remove(self.shown)
-        self.shown = mrml.load_patient(self.session.folder_of(results, entry["id"]), entry)
-        mrml.show(self.shown)
-
 
 class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Connects the widgets of the .ui file with parameter node, job and nodes."""
@@ -105,6 +102,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = TumorAnalysisLogic()
+        self.results = ResultsView(self.ui, self.logic, qt.QTableWidgetItem, (qt.Qt.Unchecked, qt.Qt.Checked))
         self.job = PanelJob(
             slicer.util.launchConsoleProcess, self.onProgress, self.onDone, self.onFailed, self.onMessage
         )
@@ -127,9 +125,10 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ):  # fmt: skip
             button.connect("clicked()", slot)
         ui.patientTable.connect("itemSelectionChanged()", self.updateButtons)
-        ui.structureTable.connect("itemSelectionChanged()", self.onStructureSelected)
-        ui.structureTable.connect("itemChanged(QTableWidgetItem*)", self.onStructureChecked)
-        ui.lesionTable.connect("itemSelectionChanged()", self.onLesionSelected)
+        ui.structureTable.connect("itemSelectionChanged()", self.results.structure_selected)
+        ui.structureTable.connect("itemChanged(QTableWidgetItem*)", self.results.structure_checked)
+        ui.lesionTable.connect("itemSelectionChanged()", self.results.lesion_selected)
+        ui.connectivityCombo.connect("activated(int)", self.onConnectivityChosen)
         ui.windowCombo.connect("activated(int)", self.onWindowChosen)
         ui.roleCombo.connect("activated(int)", self.onRoleChosen)
         ui.sliceSlider.connect("valueChanged(double)", mrml.set_slice)
@@ -177,6 +176,8 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         window = (self._parameterNode.level, self._parameterNode.width)
         presets = [(PRESETS[name].level, PRESETS[name].width) for name in WINDOWS]
         self.ui.windowCombo.currentIndex = presets.index(window) if window in presets else len(WINDOWS)
+        connectivities = [number for number, _text in CONNECTIVITIES]
+        self.ui.connectivityCombo.currentIndex = connectivities.index(self._parameterNode.connectivity)
         names = mrml.segment_names(self._parameterNode.segmentation) if self._parameterNode.segmentation else []
         if names != [self.ui.organCombo.itemText(n) for n in range(self.ui.organCombo.count)]:
             for combo in (self.ui.organCombo, self.ui.lesionCombo):
@@ -214,15 +215,14 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onScan(self) -> None:
         self.logic.session.open(self._parameterNode.dataset)
-        for table in (self.ui.patientTable, self.ui.lesionTable, self.ui.structureTable):
-            self.fill(table, [])
+        self.results.clear()
         self.start(
-            self.logic.session.list_settings(),
+            self.logic.session.list_settings(self._parameterNode),
             lambda report: _("{n} patients found.").format(n=len(report["patients"])),
         )
 
     def onShow(self) -> None:
-        self.start(self.logic.session.show_settings(self.selectedPatient()["id"]), self.afterShow)
+        self.start(self.logic.session.show_settings(self.selectedPatient()["id"], self._parameterNode), self.afterShow)
 
     def onAnalysePatient(self) -> None:
         self.analyse(self.selectedPatient()["id"])
@@ -237,8 +237,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.analyse("")
 
     def analyse(self, patient: str) -> None:
-        connectivity = CONNECTIVITIES[self.ui.connectivityCombo.currentIndex][0]
-        self.start(self.logic.session.analyse_settings(patient, connectivity), self.afterAnalysis)
+        self.start(self.logic.session.analyse_settings(patient, self._parameterNode), self.afterAnalysis)
 
     def onCancel(self) -> None:
         self.job.cancel()
@@ -249,8 +248,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onMessage(self, message: Any) -> None:
         if "patient" in message:
-            self.logic.session.add(message["patient"])
-            self.fill(self.ui.patientTable, panel_tables.patient_rows(self.logic.session.patients))
+            self.results.add_patient(message["patient"])
             self.updateButtons()
 
     def onDone(self, report: Any) -> None:
@@ -265,59 +263,17 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Results
 
     def afterShow(self, report: Any) -> str:
-        entry = report["patients"][0]
-        self.logic.showPatient(self._output, entry)
-        low, high, step = mrml.slice_range(self.logic.shown)
-        self.ui.sliceSlider.minimum, self.ui.sliceSlider.maximum, self.ui.sliceSlider.singleStep = low, high, step
+        shown = self.results.show(self._output, report["patients"][0])
         self.onParameterChanged()
-        self.fillStructures(entry)
-        return _("{id} is shown.").format(id=entry["id"])
+        return _("{id} is shown.").format(id=shown.patient_id)
 
     def afterAnalysis(self, report: Any) -> str:
-        session = self.logic.session
-        session.results, session.report = self._output, report
-        self.fill(self.ui.lesionTable, panel_tables.lesion_rows(session.lesions))
-        self.tables = (
-            mrml.add_table("Lesions", mrml.lesion_columns(session.lesions)),
-            mrml.add_table("Patients", mrml.patient_columns(report["patients"])),
-        )
-        only = report["patients"][0]["id"]
-        if (
-            len(report["patients"]) == 1
-            and (session.folder_of(self._output, only) / "ct.nrrd").is_file()
-            and only != "scene"
-        ):
-            self.afterShow(report)
-        self.ui.summaryLabel.text = summary_text(report)
+        self.results.take(self._output, report)
+        self.onParameterChanged()
         return _("Analysed in {s:.0f} s.").format(s=report["seconds"])
 
-    def fill(self, table: Any, rows: Any) -> None:
-        panel_tables.fill(table, rows, qt.QTableWidgetItem)
-
-    def fillStructures(self, entry: Any) -> None:
-        table = self.ui.structureTable
-        self.fill(table, panel_tables.structure_rows(entry))
-        for row, one in enumerate(entry["structures"]):
-            visible = one["role"] in panel_tables.SHOWN_AT_FIRST
-            table.item(row, 0).setCheckState(qt.Qt.Checked if visible else qt.Qt.Unchecked)
-            mrml.set_segment_visible(self.logic.shown, one["name"], visible)
-        table.resizeColumnToContents(0)
-
-    def onStructureChecked(self, item: Any) -> None:
-        if item.column() == 0 and self.logic.shown:
-            mrml.set_segment_visible(self.logic.shown, item.text(), item.checkState() == qt.Qt.Checked)
-
-    def onStructureSelected(self) -> None:
-        row = self.ui.structureTable.currentRow()
-        if row >= 0:
-            self.ui.roleCombo.currentText = self.ui.structureTable.item(row, 1).text()
-
     def onRoleChosen(self, _index: int) -> None:
-        row, shown = self.ui.structureTable.currentRow(), self.logic.shown
-        if row >= 0 and shown:
-            role = Role(self.ui.roleCombo.currentText)
-            self.logic.session.roles[(shown.patient_id, self.ui.structureTable.item(row, 0).text())] = role
-            self.ui.structureTable.item(row, 1).setText(role.value)
+        if self.results.change_role(self.ui.roleCombo.currentText):
             self.ui.statusLabel.text = _("The role counts from the next analysis on and is recorded in its report.")
 
     def onWindowChosen(self, index: int) -> None:
@@ -325,19 +281,14 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             preset = PRESETS[WINDOWS[index]]
             self._parameterNode.level, self._parameterNode.width = preset.level, preset.width
 
-    def onLesionSelected(self) -> None:
-        row, shown = self.ui.lesionTable.currentRow(), self.logic.shown
-        if 0 <= row < self.ui.lesionTable.rowCount:
-            lesion = self.logic.session.lesions[row]
-            mrml.jump_to(lesion["centroid_ras_mm"])
-            if shown and shown.patient_id == lesion["patient"]:
-                mrml.show_diameters(shown, lesion)
+    def onConnectivityChosen(self, index: int) -> None:
+        self._parameterNode.connectivity = CONNECTIVITIES[index][0]
 
     def onPlotBurden(self) -> None:
-        mrml.show_plot(mrml.add_plot(_("Burden"), self.tables[1], "lesions", "burden (%)", "patient"))
+        self.results.plot(_("Burden"), 1, "lesions", "burden (%)", "patient")
 
     def onPlotSizes(self) -> None:
-        mrml.show_plot(mrml.add_plot(_("Sizes"), self.tables[0], "longest diameter (mm)", "volume (ml)", "lesion"))
+        self.results.plot(_("Sizes"), 0, "longest diameter (mm)", "volume (ml)", "lesion")
 
     def onExport(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The report could not be written."), waitCursor=True):

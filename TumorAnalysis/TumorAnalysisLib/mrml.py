@@ -13,6 +13,7 @@ import vtk
 
 from TumorAnalysisLib.grid import Grid
 from TumorAnalysisLib.masks import Mask, crop
+from TumorAnalysisLib.session import SCENE_PATIENT
 
 Entry = Mapping[str, Any]  # a patient or a lesion of report.json
 LONGEST_COLOR, SHORT_COLOR = (1.0, 0.85, 0.18), (0.34, 0.71, 0.91)
@@ -56,7 +57,7 @@ def adopt(volume: Any, segmentation: Any) -> ShownPatient:
     """Take CT and segmentation of the user's scene as the patient shown."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     parent = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(volume))
-    return ShownPatient("scene", volume, segmentation, parent, owned=False)
+    return ShownPatient(SCENE_PATIENT, volume, segmentation, parent, owned=False)
 
 
 def into_study(shown: ShownPatient, node: Any) -> None:
@@ -231,7 +232,7 @@ def save_for_analysis(volume: Any, segmentation: Any, folder: Path) -> Path:
     ------
     OSError : the files cannot be written.
     """
-    patient = folder / "scene"
+    patient = folder / SCENE_PATIENT
     patient.mkdir(parents=True)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     for node, name in ((volume, "ct.nrrd"), (segmentation, "structures.seg.nrrd")):

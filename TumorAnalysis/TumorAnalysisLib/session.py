@@ -17,6 +17,7 @@ from TumorAnalysisLib.patient import Role
 from TumorAnalysisLib.settings import Override, TumorSettings
 
 Entry = Mapping[str, Any]
+SCENE_PATIENT = "scene"  # id of what was saved from the user's own scene
 
 
 class Session:
@@ -80,22 +81,17 @@ class Session:
             "sizePlotButton": not_analysed,
         }
 
-    def list_settings(self) -> TumorSettings:
+    def list_settings(self, parameters: Any) -> TumorSettings:
         """Return the settings that list the patients."""
-        return self._settings(self.new_folder(), list_only=True, announce=True)
+        return self._settings(parameters, list_only=True, announce=True)
 
-    def show_settings(self, patient_id: str) -> TumorSettings:
+    def show_settings(self, patient_id: str, parameters: Any) -> TumorSettings:
         """Return the settings that read one patient for viewing."""
-        return self._settings(self.new_folder(), patients=_literal(patient_id), list_only=True, volumes=True)
+        return self._settings(parameters, patients=_literal(patient_id), list_only=True, volumes=True)
 
-    def analyse_settings(self, patient_id: str, connectivity: int) -> TumorSettings:
+    def analyse_settings(self, patient_id: str, parameters: Any) -> TumorSettings:
         """Return the settings that measure one patient, or all for an empty id."""
-        return self._settings(
-            self.new_folder(),
-            patients=_literal(patient_id),
-            connectivity=Connectivity(connectivity),
-            volumes=bool(patient_id),
-        )
+        return self._settings(parameters, patients=_literal(patient_id), volumes=bool(patient_id))
 
     def folder_of(self, results: Path, patient_id: str) -> Path:
         """Return where a job put the files of a patient."""
@@ -114,9 +110,16 @@ class Session:
             shutil.copytree(self.results, stage, dirs_exist_ok=True, ignore=shutil.ignore_patterns("ct.nrrd"))
         return target / "report.html"
 
-    def _settings(self, output: Path, **more: Any) -> TumorSettings:
-        overrides = tuple(Override(patient, name, role) for (patient, name), role in self.roles.items())
-        return TumorSettings(self.dataset, output, overrides=overrides, **more)
+    def _settings(self, parameters: Any, **more: Any) -> TumorSettings:
+        return TumorSettings(
+            self.dataset,
+            self.new_folder(),
+            organ=parameters.organ,
+            lesion=parameters.lesion,
+            connectivity=Connectivity(parameters.connectivity),
+            overrides=tuple(Override(patient, name, role) for (patient, name), role in self.roles.items()),
+            **more,
+        )
 
 
 def _literal(patient_id: str) -> str:

@@ -18,8 +18,8 @@ from TumorAnalysisLib.grid import FloatArray, Grid
 from TumorAnalysisLib.masks import Mask, enclosing_box
 
 Colour = tuple[float, float, float]
-PIXELS = 380  # longer side of the picture
-DEPTH_STEP = 2.5  # pixels between two samples of a ray; the surface is interpolated between them
+PIXELS = 320  # longer side of the picture
+DEPTH_STEP = 3.0  # pixels between two samples of a ray; the surface is interpolated between them
 SMOOTHING_MM = 1.5  # for display only, and at least so many voxels, or thick slices would show as steps
 SMOOTHING_VOXELS = 0.8
 LIGHT = np.array([-0.35, -0.8, -0.5])  # from the viewer's upper left

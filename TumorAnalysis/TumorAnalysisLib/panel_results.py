@@ -1,0 +1,115 @@
+"""What a panel shows of patients, structures and lesions. Its widgets and the maker of table items are handed in: no Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from TumorAnalysisLib import mrml, panel_tables
+from TumorAnalysisLib.patient import Role
+from TumorAnalysisLib.session import SCENE_PATIENT, summary_text
+
+Entry = Mapping[str, Any]
+
+
+class ResultsView:
+    """Fills tables, shows patients and lesions in the scene.
+
+    Parameters
+    ----------
+    ui : the panel's widgets by name.
+    logic : with ``session`` and ``shown``.
+    new_item : makes a table item from a text.
+    check_states : what unchecked and checked are called.
+    """
+
+    def __init__(self, ui: Any, logic: Any, new_item: Callable[[str], Any], check_states: tuple[Any, Any]) -> None:
+        self._ui, self._logic = ui, logic
+        self._new_item, self._check_states = new_item, check_states
+        self._tables: tuple[Any, Any] | None = None
+
+    def clear(self) -> None:
+        """Empty all tables."""
+        for table in (self._ui.patientTable, self._ui.lesionTable, self._ui.structureTable):
+            self._fill(table, [])
+
+    def add_patient(self, entry: Entry) -> None:
+        """Take in a patient that was found."""
+        self._logic.session.add(entry)
+        self._fill(self._ui.patientTable, panel_tables.patient_rows(self._logic.session.patients))
+
+    def show(self, results: Path, entry: Entry) -> mrml.ShownPatient:
+        """Replace the shown patient by another one."""
+        if self._logic.shown:
+            mrml.remove(self._logic.shown)
+        shown = mrml.load_patient(self._logic.session.folder_of(results, entry["id"]), entry)
+        self._logic.shown = shown
+        mrml.show(shown)
+        slider = self._ui.sliceSlider
+        slider.minimum, slider.maximum, slider.singleStep = mrml.slice_range(shown)
+        slider.value = (slider.minimum + slider.maximum) / 2
+        self._fill_structures(entry)
+        return shown
+
+    def take(self, results: Path, report: Entry) -> None:
+        """Show what an analysis found."""
+        session = self._logic.session
+        session.results, session.report = results, report
+        self._fill(self._ui.lesionTable, panel_tables.lesion_rows(session.lesions))
+        self._tables = (
+            mrml.add_table("Lesions", mrml.lesion_columns(session.lesions)),
+            mrml.add_table("Patients", mrml.patient_columns(report["patients"])),
+        )
+        only = report["patients"][0]
+        if only["id"] != SCENE_PATIENT and (session.folder_of(results, only["id"]) / "ct.nrrd").is_file():
+            self.show(results, only)
+        self._ui.summaryLabel.text = summary_text(report)
+
+    def plot(self, title: str, table: int, x: str, y: str, labels: str) -> None:
+        """Plot two columns of the lesions (0) or the patients (1)."""
+        if self._tables:
+            mrml.show_plot(mrml.add_plot(title, self._tables[table], x, y, labels))
+
+    def structure_checked(self, item: Any) -> None:
+        """Show or hide a structure."""
+        if item.column() == 0 and self._logic.shown:
+            mrml.set_segment_visible(self._logic.shown, item.text(), item.checkState() == self._check_states[1])
+
+    def structure_selected(self) -> None:
+        """Offer the role of the selected structure for a change."""
+        row = self._ui.structureTable.currentRow()
+        if row >= 0:
+            self._ui.roleCombo.currentText = self._ui.structureTable.item(row, 1).text()
+
+    def change_role(self, role: str) -> bool:
+        """Give the selected structure another role; returns whether one was selected."""
+        row, shown = self._ui.structureTable.currentRow(), self._logic.shown
+        if row < 0 or not shown:
+            return False
+        name = self._ui.structureTable.item(row, 0).text()
+        self._logic.session.roles[(shown.patient_id, name)] = Role(role)
+        self._ui.structureTable.item(row, 1).setText(role)
+        return True
+
+    def lesion_selected(self) -> None:
+        """Jump to the selected lesion and show its diameters."""
+        row, lesions = self._ui.lesionTable.currentRow(), self._logic.session.lesions
+        if not 0 <= row < len(lesions):
+            return
+        shown = self._logic.shown
+        mrml.jump_to(lesions[row]["centroid_ras_mm"])
+        if shown and shown.patient_id == lesions[row]["patient"]:
+            mrml.show_diameters(shown, lesions[row])
+
+    def _fill(self, table: Any, rows: Any) -> None:
+        panel_tables.fill(table, rows, self._new_item)
+
+    def _fill_structures(self, entry: Entry) -> None:
+        table = self._ui.structureTable
+        self._fill(table, panel_tables.structure_rows(entry))
+        for row, one in enumerate(entry["structures"]):
+            visible = one["role"] in panel_tables.SHOWN_AT_FIRST
+            table.item(row, 0).setCheckState(self._check_states[visible])
+            mrml.set_segment_visible(self._logic.shown, one["name"], visible)
+        table.resizeColumnToContents(0)
