@@ -20,7 +20,7 @@ _FETCH_SECONDS = 300
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
-class NotAvailable(Exception):
+class NotAvailableError(Exception):
     """The viewer cannot be had here; the text says why."""
 
 
@@ -29,11 +29,11 @@ def viewer_folder() -> Path:
 
     Raises
     ------
-    NotAvailable : npm, node or Chromium are missing, or the registry cannot be reached.
+    NotAvailableError : npm, node or Chromium are missing, or the registry cannot be reached.
     """
     for program in ("npm", "node"):
         if shutil.which(program) is None:
-            raise NotAvailable(f"{program} is not installed")
+            raise NotAvailableError(f"{program} is not installed")
     chromium()
     dist = CACHE / "app" / "package" / "dist"
     if not (dist / "index.html").exists():
@@ -51,7 +51,7 @@ def chromium() -> str:
     """Return the browser."""
     found = next((path for name in _CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
-        raise NotAvailable("Chromium is not installed")
+        raise NotAvailableError("Chromium is not installed")
     return found
 
 
@@ -66,7 +66,7 @@ def _npm(*arguments: str) -> None:
             stderr=subprocess.PIPE,
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired, OSError) as error:
-        raise NotAvailable(f"npm could not fetch {arguments[1]}") from error
+        raise NotAvailableError(f"npm could not fetch {arguments[1]}") from error
 
 
 def _configuration(dicomweb: str) -> str:

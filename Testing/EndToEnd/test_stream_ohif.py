@@ -41,7 +41,7 @@ def served(path: Path) -> Iterator[str]:
 def test_ohif_opens_scrolls_plays_and_reloads_a_file_with_an_empty_offset_table(tmp_path: Path) -> None:
     try:
         ohif_viewer.viewer_folder()
-    except ohif_viewer.NotAvailable as reason:
+    except ohif_viewer.NotAvailableError as reason:
         pytest.skip(str(reason))
     path = tmp_path / "cine.dcm"
     write_cine(
