@@ -17,6 +17,13 @@ _passed: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
+def arm(plan: str) -> None:
+    """Set the plan of this process, as the variable does; counting begins anew."""
+    global _PLAN
+    _PLAN = plan
+    _passed.clear()
+
+
 def reach(name: str) -> None:
     """Pass a named place; does nothing outside tests."""
     if _PLAN:

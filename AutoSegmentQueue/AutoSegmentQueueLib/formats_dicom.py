@@ -8,10 +8,13 @@ DICOM PS3.5 A.4 (encapsulated pixel data: items up to the sequence delimiter).
 from __future__ import annotations
 
 import io
+import os
 import struct
 from pathlib import Path
 
+from DicomWorkbenchLib.errors import InputError
 from DicomWorkbenchLib.headers_parse import (
+    CHUNK,
     UNDEFINED,
     NotDicom,
     ParsedHeader,
@@ -25,6 +28,14 @@ from DicomWorkbenchLib.progress import CancelToken
 from AutoSegmentQueueLib.formats import MOST_VOXELS, Checked, NotComplete, NotUsable, ensure_closed
 
 LITTER = frozenset({"thumbs.db", "desktop.ini", ".ds_store"})
+# Media directory, presentation states, reports, encapsulated documents, RT structures and plans: whole without pixel data.
+_WITHOUT_PIXELS = tuple(
+    b"1.2.840.10008." + part
+    for part in (
+        b"1.3.10",
+        *(b"5.1.4.1.1." + n for n in (b"11.", b"88.", b"104.", b"481.3", b"481.5", b"66.1", b"66.2", b"66.3", b"9.")),
+    )
+)
 _LARGEST_DEFLATED = 1 << 30
 
 
@@ -37,7 +48,7 @@ def check_file(path: Path, cancel: CancelToken) -> Checked:
     """
     voxels = _voxels(path)
     if not voxels:
-        raise NotUsable("it is DICOM without an image")
+        raise NotUsable("it is DICOM without an image; give the scan itself")
     return Checked("dicom", voxels)
 
 
@@ -78,7 +89,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def _voxels(path: Path) -> int:
-    """Return the voxels of a complete DICOM file; 0 if it has none."""
+    """Return the voxels of a complete DICOM file; 0 if it is of a class that has none."""
     with open(path, "rb", buffering=0) as file:
         try:
             header = parse_header(file)
@@ -87,12 +98,26 @@ def _voxels(path: Path) -> int:
             if header.pixel_tag:
                 _check_end(file, header)
         except NotDicom as error:
-            raise NotUsable(f"it is not DICOM ({error})") from error
+            raise _unreadable(file, f"it is not DICOM ({error})") from error
         except (Unusual, struct.error) as error:
-            raise NotUsable(f"its DICOM elements are damaged ({error})") from error
-    if not header.pixel_tag:
-        return 0
-    return _promised(header)
+            raise _unreadable(file, f"its DICOM elements are damaged ({error})") from error
+    if header.pixel_tag:
+        return _promised(header)
+    sop_class = (header.values.get(Tag.SOP_CLASS) or header.values.get(Tag.MEDIA_SOP_CLASS, b"")).rstrip(b" \0")
+    if not sop_class.startswith(_WITHOUT_PIXELS):
+        raise NotComplete("it ends before its pixel data")
+    return 0
+
+
+def _unreadable(file: io.FileIO, message: str) -> InputError:
+    """Return the error for a header that makes no sense; one that ends within the first block may just not be whole yet."""
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    head = file.read(132)
+    begins_as_dicom = head[128:] == b"DICM"[: len(head[128:])] if len(head) > 128 else not any(head)
+    if size < CHUNK and (begins_as_dicom or head[:2] in (b"\x02\x00", b"\x08\x00")):
+        return NotComplete(f"only {size} bytes so far; {message}")
+    return NotUsable(message)
 
 
 def _promised(header: ParsedHeader) -> int:

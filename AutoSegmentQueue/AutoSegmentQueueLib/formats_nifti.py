@@ -50,6 +50,13 @@ def check_packed(path: Path, cancel: CancelToken) -> Checked:
     ------
     NotComplete, NotUsable : see `formats.check`.
     """
+    try:
+        return _check_packed(path, cancel)
+    except NotUsable as error:
+        raise damaged(path, str(error)) from error
+
+
+def _check_packed(path: Path, cancel: CancelToken) -> Checked:
     head, count, expected, voxels = b"", 0, 0, 0
     for chunk in _inflated(path, cancel):
         count += len(chunk)

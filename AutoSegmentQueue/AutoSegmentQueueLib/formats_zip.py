@@ -27,7 +27,7 @@ def check(path: Path, cancel: CancelToken) -> Checked:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             _check_places(path, archive, entries)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError, OSError) as error:
         raise damaged(path, f"the archive is damaged ({error})") from error
     total = 0
     for entry in entries:

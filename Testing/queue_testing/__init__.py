@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -15,9 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from AutoSegmentQueueLib import failpoints
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.ledger import Ledger
+from AutoSegmentQueueLib.serve import serve
 from AutoSegmentQueueLib.settings import QueueSettings
+from DicomWorkbenchLib.job import cancel_on_signals
 from DicomWorkbenchLib.process import child_environment
 
 HERE = Path(__file__).resolve().parent
@@ -115,6 +119,55 @@ def serving(root: Path, *arguments: str, **more: str) -> Iterator[subprocess.Pop
             server.stderr.close()
 
 
+@contextlib.contextmanager
+def forked_server(root: Path, plan: str = "") -> Iterator[ForkedServer]:
+    """A server in a process forked from this one (POSIX): the same code as the command, without the time Python takes to start."""
+    pid = os.fork()
+    if pid == 0:
+        _serve_and_leave(root, plan)
+    server = ForkedServer(pid)
+    try:
+        yield server
+    finally:
+        if server.poll() is None:
+            os.kill(pid, signal.SIGTERM)
+            server.wait(20)
+
+
+class ForkedServer:
+    """As much of a Popen object as the tests need."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        if self.code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.code = os.waitstatus_to_exitcode(status) if pid else None
+        return self.code
+
+    def wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self.poll() is None:
+            if time.monotonic() > until:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+def _serve_and_leave(root: Path, plan: str) -> None:
+    code = 1
+    try:
+        failpoints.arm(plan)
+        home = Home.open(root)
+        ledger = Ledger(home.ledger)
+        with cancel_on_signals() as cancel:
+            serve(home, home.load(), ledger, cancel, lambda: None)
+        code = 0
+    finally:
+        os._exit(code)  # nothing of the test process this one was forked from may run here
+
+
 def wait_for(what: Callable[[], Any], seconds: float = 30.0, every: float = 0.03) -> Any:
     """Wait until something is true and return it."""
     until = time.monotonic() + seconds
@@ -142,3 +195,26 @@ def results_in(folder: Path) -> list[Path]:
 def digest_of(result: Path) -> str:
     """The SHA-256 of the input a fake result was made from."""
     return str(json.loads((result / "segmentation.json").read_text())["sha256"])
+
+
+def dicom(syntax: str = "native", rows: int = 8) -> bytes:
+    """A small CT slice of ``rows`` x ``rows`` 16-bit pixels, native or in one (uncompressed) fragment."""
+    explicit_le, jpeg_ls = b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.4.80"
+    uid = explicit_le if syntax == "native" else jpeg_ls
+    meta = _element(2, 0x10, b"UI", uid)
+    data = _element(8, 0x16, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0") + _element(8, 0x60, b"CS", b"CT")
+    data += _element(0x20, 0x0E, b"UI", b"1.2.3\0")
+    for element, value in ((2, 1), (0x10, rows), (0x11, rows), (0x100, 16), (0x101, 16), (0x102, 15), (0x103, 0)):
+        data += _element(0x28, element, b"US", struct.pack("<H", value))
+    pixels = bytes(range(1, 2 * rows * rows + 1)) if rows <= 8 else bytes(2 * rows * rows)
+    if syntax == "native":
+        data += struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, len(pixels)) + pixels
+    else:
+        data += struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF)
+        data += struct.pack("<HHI", 0xFFFE, 0xE000, 0) + struct.pack("<HHI", 0xFFFE, 0xE000, len(pixels)) + pixels
+        data += struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    return bytes(128) + b"DICM" + _element(2, 0, b"UL", struct.pack("<I", len(meta))) + meta + data
+
+
+def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", group, element, vr, len(value)) + value

@@ -21,7 +21,7 @@ from AutoSegmentQueueLib.failpoints import VARIABLE
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.ledger import Ledger
 from AutoSegmentQueueLib.states import ACTIVE, ENDED, State
-from queue_testing import LIGHT, digest_of, drop, nifti, opened_home, results_in, serving, wait_for
+from queue_testing import LIGHT, digest_of, drop, forked_server, nifti, opened_home, results_in, serving, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills by signal and reads /proc")
 
@@ -49,16 +49,16 @@ class Trial:
 
     def serve_until_killed(self, point: str, number: int) -> bool:
         """Serve with a fail point; returns whether it was reached before all was done."""
-        with serving(self.root, **{VARIABLE: f"{point}:{number}:kill"}) as server:
-            wait_for(lambda: server.poll() is not None or self.all_done(), 30)
+        with forked_server(self.root, f"{point}:{number}:kill") as server:
+            wait_for(lambda: server.poll() is not None or (self.all_done() and not self.inputs()), 30)
             killed = server.poll() == -signal.SIGKILL
         self.kills += killed
         return killed
 
     def serve_to_the_end(self) -> None:
-        with serving(self.root) as server:
+        with forked_server(self.root) as server:
             wait_for(lambda: server.poll() is not None or (self.all_done() and not self.inputs()), 60)
-            assert server.poll() is None, server.stderr and server.stderr.read()
+            assert server.poll() is None
 
     def all_done(self) -> bool:
         with_jobs = Ledger(Home(self.root).ledger)
