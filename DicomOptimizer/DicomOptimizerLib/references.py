@@ -14,21 +14,6 @@ from pydicom.tag import BaseTag, Tag
 
 _INSTANCE = Tag("ReferencedSOPInstanceUID")
 _CONTENT = Tag("ContentSequence")
-# Lists of images inside a larger item: when the list is empty the item around it says nothing any more.
-_IMAGE_LISTS = frozenset(
-    Tag(keyword)
-    for keyword in (
-        "ReferencedInstanceSequence",
-        "ReferencedImageSequence",
-        "ReferencedSOPSequence",
-        "ContourImageSequence",
-        "SourceImageSequence",
-        "ReferencedSeriesSequence",
-    )
-)
-_CARRIES_OTHER_CONTENT = frozenset(
-    Tag(keyword) for keyword in ("ContourData", "GraphicObjectSequence", "TextObjectSequence")
-)
 
 
 @dataclass(frozen=True)
@@ -93,10 +78,10 @@ def _correct_class(item: Dataset, changes: Changes) -> None:
 
 
 def _is_hollow(item: Dataset) -> bool:
-    """True for an item that lost its list of images and has no content besides UIDs, codes of purpose and the like."""
-    if _INSTANCE in item or any(tag in item for tag in _IMAGE_LISTS | _CARRIES_OTHER_CONTENT):
+    """True for an item that lost its list of images and holds nothing besides UIDs and codes of purpose any more."""
+    if _INSTANCE in item:
         return False
-    return all(element.VR in ("UI", "SQ") and element.keyword not in ("ContentSequence",) for element in item)
+    return all(e.VR == "UI" or (e.VR == "SQ" and e.keyword.endswith("CodeSequence")) for e in item)
 
 
 def _lost_its_image(item: Dataset) -> bool:

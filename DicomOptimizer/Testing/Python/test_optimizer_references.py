@@ -51,6 +51,18 @@ def test_a_contour_item_stays_although_its_image_went() -> None:
     assert "ContourImageSequence" not in roi.ContourSequence[0]
 
 
+def test_the_frame_of_reference_around_a_shortened_list_stays() -> None:
+    """An RTSTRUCT's list of images lies three sequences deep; losing some of it must not take the outer items away."""
+    series = holder(ContourImageSequence=[image("1.1"), image("1.2")])
+    study = holder(RTReferencedSeriesSequence=[series])
+    frame = holder(RTReferencedStudySequence=[study])
+    frame.FrameOfReferenceUID = "5"
+    dataset = holder(ReferencedFrameOfReferenceSequence=[frame])
+    assert rewire(dataset, Changes(frozenset({"1.2"}))) == 1
+    kept = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+    assert [i.ReferencedSOPInstanceUID for i in kept.ContourImageSequence] == ["1.1"]
+
+
 def report_with_coordinate(uid: str) -> Dataset:
     shown = holder(ReferencedSOPSequence=[image(uid)])
     shown.ValueType, shown.RelationshipType = "IMAGE", "SELECTED FROM"

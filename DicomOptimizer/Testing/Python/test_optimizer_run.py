@@ -141,6 +141,12 @@ def test_every_uid_is_new_and_every_link_leads_to_something(scan_folder: Path, o
         assert "1.2.840.10008.5.1.4.1.1.2" not in classes, "the images are Secondary Captures now"
     frames = {str(d.FrameOfReferenceUID) for d in images(target)}
     assert {str(r.ReferencedFrameOfReferenceUID) for r in structures.StructureSetROISequence} == frames
+    frame = structures.ReferencedFrameOfReferenceSequence[0]
+    assert str(frame.FrameOfReferenceUID) in frames
+    series = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
+    assert series.SeriesInstanceUID == images(target)[0].SeriesInstanceUID
+    named = {str(image.ReferencedSOPInstanceUID) for image in series.ContourImageSequence}
+    assert named == {str(image.SOPInstanceUID) for image in images(target)}, "the kept slices, and only those"
     dose, plan = pydicom.dcmread(target / "RD.dcm"), pydicom.dcmread(target / "RP.dcm")
     assert dose.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID == plan.SOPInstanceUID
     assert plan.ReferencedStructureSetSequence[0].ReferencedSOPInstanceUID == structures.SOPInstanceUID
