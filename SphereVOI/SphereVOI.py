@@ -1,7 +1,6 @@
 """Panel of SphereVOI: clicks become sphere centres at once; measuring and reports run as our own command in a child process."""
 
 # No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +22,6 @@ from slicer.util import VTKObservationMixin
 from SphereVOILib import export, mrml, panel
 from SphereVOILib.settings import Unit, targets_from_json
 
-PRESETS = "SphereVOI/presets"  # key in Slicer's settings
 SETTLE_MS = 30  # dragging sends many events; the last one counts
 
 
@@ -72,16 +70,13 @@ class SphereVOILogic(ScriptedLoadableModuleLogic):
     def targets(self, parameters: SphereVOIParameterNode) -> Any:
         return mrml.with_clicks(targets_from_json(parameters.targets), parameters.clicks)
 
-    def values(self, parameters: SphereVOIParameterNode) -> dict[str, Any]:
-        return {name: getattr(parameters, name) for name in panel.VALUES}
-
     def refine(self, parameters: SphereVOIParameterNode) -> dict[str, Any]:
-        settings = panel.refine_settings(self.values(parameters))
+        settings = panel.refine_settings(panel.values_of(parameters))
         refined = self.session.refine(parameters.volume, self.targets(parameters), settings)
         return {one.target.label: one for one in refined}
 
     def start(self, parameters: SphereVOIParameterNode, auto: bool, *callbacks: Any) -> None:
-        self.session.start(parameters.volume, self.targets(parameters), self.values(parameters), auto, callbacks)
+        self.session.start(parameters.volume, self.targets(parameters), panel.values_of(parameters), auto, callbacks)
 
 
 class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -103,19 +98,31 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._settle = qt.QTimer()
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self.refineNow)
-        self.ui.resultsTable.setColumnCount(len(panel.RESULT_TITLES))
-        self.ui.resultsTable.setHorizontalHeaderLabels([_(title) for title in panel.RESULT_TITLES])
         for table in (self.ui.targetsTable, self.ui.resultsTable):
             table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
             table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
-            table.verticalHeader().visible = False
             table.cellClicked.connect(self.onRow)
-        for name in ("place", "undo", "clear", "find", "add", "remove", "savePreset", "measure", "cancel", "export"):
-            getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
+        for name, slot in {
+            "place": self.onPlace,
+            "undo": lambda: mrml.undo_point(self._parameterNode.clicks),
+            "clear": lambda: self._parameterNode.clicks.RemoveAllControlPoints(),
+            "add": lambda: self.setTargets(panel.longer_table(self._parameterNode.targets)),
+            "remove": lambda: self.setTargets(
+                panel.shorter_table(self._parameterNode.targets, self.ui.targetsTable.currentRow())
+            ),
+            "savePreset": self.onSavePreset,
+            "find": self.onFind,
+            "measure": lambda: self.startJob(auto=False),
+            "cancel": lambda: self.logic.session.job.cancel(),
+            "export": self.onExport,
+        }.items():
+            getattr(self.ui, f"{name}Button").clicked.connect(slot)
         self.ui.presetComboBox.connect("activated(int)", self.onPreset)
         self.ui.targetsTable.itemChanged.connect(self.onCellEdited)
-        self.ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self.onPlacing)
-        self.ui.chartComboBox.connect("currentIndexChanged(int)", self.onChart)
+        self.ui.placeWidget.connect(
+            "activeMarkupsPlaceModeChanged(bool)", lambda on: self.ui.placeButton.setChecked(on)
+        )
+        self.ui.chartComboBox.connect("currentIndexChanged(int)", lambda _index: self.showChart())
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.ui.presetComboBox.addItems(list(self.presets()))
@@ -172,11 +179,9 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def observeClicks(self, clicks: vtkMRMLMarkupsFiducialNode | None) -> None:
         if clicks is self._observedClicks:
             return
-        for event in mrml.point_events():
-            if self._observedClicks:
-                self.removeObserver(self._observedClicks, event, self.onPoints)
-            if clicks:
-                self.addObserver(clicks, event, self.onPoints)
+        self.removeObservers(self.onPoints)
+        for event in mrml.point_events() if clicks else ():
+            self.addObserver(clicks, event, self.onPoints)
         self._observedClicks = clicks
         self.ui.placeWidget.setCurrentNode(clicks)
 
@@ -227,9 +232,6 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if one is not None:
             mrml.jump_to(one.target.lps_mm if one.center_lps_mm is None else one.center_lps_mm)
 
-    def onPlacing(self, placing: bool) -> None:
-        self.ui.placeButton.checked = placing
-
     def ensureClicks(self) -> Any:
         self._parameterNode.clicks = self._parameterNode.clicks or mrml.new_clicks(mrml.CLICKS)
         return self._parameterNode.clicks
@@ -238,55 +240,38 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ensureClicks()
         self.ui.placeWidget.setPlaceModeEnabled(placing)
 
-    def onUndo(self) -> None:
-        mrml.undo_point(self._parameterNode.clicks)
-
-    def onClear(self) -> None:
-        self._parameterNode.clicks.RemoveAllControlPoints()
-
-    def onAdd(self) -> None:
-        self._parameterNode.targets = panel.longer_table(self._parameterNode.targets)
-
-    def onRemove(self) -> None:
-        row = self.ui.targetsTable.currentRow()
-        self._parameterNode.targets = panel.shorter_table(self._parameterNode.targets, row)
+    def setTargets(self, targets: str) -> None:
+        self._parameterNode.targets = targets
+        self._settle.start(SETTLE_MS)  # shows the old text again where a new one cannot be
 
     def onCellEdited(self, item: Any) -> None:
-        old, text = self._parameterNode.targets, item.text()
-        self._parameterNode.targets = panel.changed_table(old, item.row(), item.column(), text)
-        self._settle.start(SETTLE_MS)  # shows the old text again where the new one cannot be
-
-    def presets(self) -> dict[str, str]:
-        saved = slicer.util.settingsValue(PRESETS, "{}")
-        return {**panel.presets(), **json.loads(saved)}
+        self.setTargets(panel.changed_table(self._parameterNode.targets, item.row(), item.column(), item.text()))
 
     def onPreset(self, _index: int) -> None:
-        self._parameterNode.targets = self.presets()[self.ui.presetComboBox.currentText]
+        self.setTargets(self.presets()[self.ui.presetComboBox.currentText])
+
+    def presets(self) -> dict[str, str]:
+        return panel.all_presets(slicer.util.settingsValue(panel.PRESETS, ""))
 
     def onSavePreset(self) -> None:
         name = qt.QInputDialog.getText(None, _("Save preset"), _("Name of this set of spheres:"))
-        if name and name not in panel.presets():
-            own = {n: t for n, t in self.presets().items() if n not in panel.presets()}
-            qt.QSettings().setValue(PRESETS, json.dumps({**own, name: self._parameterNode.targets}))
+        if name:
+            qt.QSettings().setValue(
+                panel.PRESETS, panel.presets_with(self.presets(), name, self._parameterNode.targets)
+            )
             self.ui.presetComboBox.clear()
             self.ui.presetComboBox.addItems(list(self.presets()))
             self.ui.presetComboBox.currentText = name
 
     def onFind(self) -> None:
-        self._parameterNode.targets = panel.with_iec(self._parameterNode.targets)
+        self.setTargets(panel.with_iec(self._parameterNode.targets))
         self.startJob(auto=True)
-
-    def onMeasure(self) -> None:
-        self.startJob(auto=False)
 
     def startJob(self, auto: bool) -> None:
         self.ui.statusLabel.text = ""
         with slicer.util.tryWithErrorDisplay(_("The spheres cannot be measured."), waitCursor=True):
             self.logic.start(self._parameterNode, auto, self.onProgress, self.onDone, self.onFailed)
         self.showButtons()
-
-    def onCancel(self) -> None:
-        self.logic.session.job.cancel()
 
     def onProgress(self, done: int, total: int, message: str) -> None:
         self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
@@ -310,7 +295,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.plotView.visible = self.ui.chartComboBox.visible = bool(mrml.charts())
         self.showButtons()
 
-    def onChart(self, _index: int) -> None:
+    def showChart(self) -> None:
         mrml.show_in_plot_view(self.ui.plotView, self.ui.chartComboBox.currentText)
 
     def onExport(self) -> None:

@@ -90,8 +90,7 @@ class _Region:
 
     def thinned(self, step: int) -> _Region:
         """Return every step-th voxel."""
-        parts = (values[::step] for values in (self.offsets, self.index, self.values, self.weights))
-        return _Region(*parts, self.start)
+        return _Region(self.offsets[::step], self.index[::step], self.values[::step], self.weights[::step], self.start)
 
 
 @dataclass(frozen=True)

@@ -148,4 +148,4 @@ class Box:
     def index_of(self, flat: int) -> FloatArray:
         """Return the grid index (i, j, k) of a position in the box's flattened array."""
         k, j, i = np.unravel_index(flat, self.shape)
-        return np.array([i, j, k], dtype=float) + np.array(self.low)
+        return np.asarray(np.array([i, j, k], dtype=float) + np.array(self.low))

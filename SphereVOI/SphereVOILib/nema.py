@@ -208,7 +208,7 @@ def _place(
 
 
 def _in_plane_mm(box: Box, center_lps: FloatArray) -> FloatArray:
-    return _in_plane_all(box, center_lps)[0]
+    return np.asarray(_in_plane_all(box, center_lps)[0])
 
 
 def _in_plane_all(box: Box, center_lps: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ IEC, IEC_COLD = "IEC body phantom", "IEC body phantom, 37 and 28 mm cold"
 COLD_MM = (37.0, 28.0)  # NEMA NU 2 before 2018
 FEW_FILES = 3  # headers read for the line under the volume; the job itself reads all of them
 RESULT_COLUMNS = ("label", "mean", "max", "suv_peak", "sd", "fwhm_mm")
-RESULT_TITLES = ("Sphere", "Mean", "Max", "Peak", "SD", "FWHM")
+PRESETS = "SphereVOI/presets"  # key in Slicer's settings
 VALUES = ("unit", "method", "region", "searchMm", "wallMm", "contrast", "nema", "earl")  # of the panel, needed by a job
 
 
@@ -45,6 +46,21 @@ def presets() -> dict[str, str]:
     """Return the sets of spheres that come with the panel, by name, as `targets_to_json` writes them."""
     cold = [SphereTarget(t.label, t.diameter_mm, None, _usual(t.diameter_mm)) for t in targets_of(IEC_DIAMETERS_MM)]
     return {IEC: targets_to_json(targets_of(IEC_DIAMETERS_MM)), IEC_COLD: targets_to_json(tuple(cold))}
+
+
+def all_presets(saved: str) -> dict[str, str]:
+    """Return our sets of spheres and the user's, which Slicer's settings hold as JSON; what cannot be read is left out."""
+    try:
+        own = json.loads(saved or "{}")
+    except ValueError:
+        own = {}
+    return {**(own if isinstance(own, dict) else {}), **presets()}
+
+
+def presets_with(known: Mapping[str, str], name: str, targets: str) -> str:
+    """Return what Slicer's settings shall hold: the user's sets and a new one; ours keep their names."""
+    own = {n: t for n, t in known.items() if n not in presets()}
+    return json.dumps(own if name in presets() else {**own, name: targets})
 
 
 def _usual(diameter_mm: float) -> Polarity:
@@ -88,13 +104,18 @@ def scaling_of(files: Sequence[Path], units: str, wanted: Unit) -> SuvScaling:
     if not files:
         return SuvScaling(
             units or UNKNOWN_UNIT,
-            reason="" if units else "the volume did not come from DICOM files: no units are known",
+            reason="" if units else "it does not come from DICOM files",
         )
     step = max(1, len(files) // FEW_FILES)
     try:
         return suv_scaling(pet_header([read_dataset(f, pixels=False) for f in files[::step]]), wanted)
     except WorkbenchError as error:
         return SuvScaling(units or UNKNOWN_UNIT, reason=str(error))
+
+
+def values_of(parameters: Any) -> dict[str, Any]:
+    """Return the panel's values that a job needs, by name."""
+    return {name: getattr(parameters, name) for name in VALUES}
 
 
 def refine_settings(values: Mapping[str, Any]) -> RefineSettings:

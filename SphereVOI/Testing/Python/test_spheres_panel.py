@@ -94,6 +94,11 @@ def test_the_table_of_spheres_can_be_edited_and_refuses_nonsense(panel: Any) -> 
     panel.ui.presetComboBox.currentIndex = 1
     panel.widget.onPreset(1)
     panel.wait_until(lambda: table.item(0, 2).text() == "cold")
+    panel.user.texts.append("Ours")
+    panel.click(panel.ui.savePresetButton)
+    assert panel.ui.presetComboBox.currentText == "Ours"
+    panel.widget.onPreset(0)
+    assert "Ours" in panel.widget.presets()
 
 
 @panel_test("SphereVOI", timeout_s=120)
