@@ -9,7 +9,7 @@ import qt
 import slicer
 import vtk
 from DicomWorkbenchLib.errors import WorkbenchError
-from MultiframeStreamerLib import mrml, open_frames, panel
+from MultiframeStreamerLib import mrml, panel
 from MultiframeStreamerLib.child import CommandChild
 from slicer import vtkMRMLVolumeNode
 from slicer.i18n import tr as _
@@ -61,28 +61,15 @@ class MultiframeStreamerParameterNode:
     region: str
 
 
-class MultiframeStreamerLogic(ScriptedLoadableModuleLogic):
+class MultiframeStreamerLogic(ScriptedLoadableModuleLogic, mrml.Session):
     """Holds the opened frames."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self.frames = self.loader = None
+        mrml.Session.__init__(self)
 
     def getParameterNode(self) -> MultiframeStreamerParameterNode:
         return MultiframeStreamerParameterNode(super().getParameterNode())
-
-    def open(self, path: Path, cacheMb: int) -> None:
-        self.close()
-        self.frames = open_frames(path, cache_bytes=cacheMb * panel.MEGABYTE)
-
-    def close(self) -> None:
-        frames, self.frames, self.loader = self.frames, None, None
-        if frames is not None:
-            frames.close()
-
-    def load(self, indexes: Any, asSequence: bool, name: str) -> Any:
-        self.loader = mrml.RangeLoader(self.frames, indexes, as_sequence=asSequence, name=name)
-        return self.loader
 
 
 class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -91,7 +78,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._opened = self._shown = None
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._opened = None
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -139,7 +126,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.playTimer.stop()
         self.loadTimer.stop()
         self.logic.close()
-        self._opened = self._shown = None
+        self._opened = None
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
@@ -173,7 +160,6 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         parameters, source = self._parameterNode, self._parameterNode.source
         self.playTimer.stop()
         self.logic.close()
-        self._shown = None
         self.ui.factsLabel.text = self.ui.healthLabel.text = self.ui.frameLabel.text = ""
         if not source or str(source) in ("", ".") or not source.exists():
             return
@@ -217,20 +203,9 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         )
 
     def showFrame(self, index: int) -> None:
-        frames, parameters = self.logic.frames, self._parameterNode
-        if index == self._shown or not 0 <= index < len(frames):
-            return
-        fresh, self._shown = self._shown is None, index
-        try:
-            parameters.volume = mrml.volume_of(frames, index, parameters.volume)
-        except WorkbenchError as error:
-            self.ui.frameLabel.text = str(error)
-            return
-        if fresh:
-            mrml.show(parameters.volume)
-        self.ui.frameLabel.text = _("Frame {number} of {count}, {time:.3f} s").format(
-            number=index + 1, count=len(frames), time=frames.timing.time_ms(index) / 1000
-        )
+        parameters = self._parameterNode
+        if index != self.logic.shown and 0 <= index < len(self.logic.frames):
+            parameters.volume, self.ui.frameLabel.text = self.logic.show_frame(index, parameters.volume)
 
     def showState(self) -> None:
         frames, parameters, loader = self.logic.frames, self._parameterNode, self.logic.loader
@@ -262,18 +237,11 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.showState()
 
     def onPlayTick(self) -> None:
-        frames, parameters = self.logic.frames, self._parameterNode
-        index = int(parameters.frame)  # from 1, so this is the next one from 0
-        if index >= len(frames):
-            index = 0
-            if not parameters.loop:
-                self.onPlay()
-                return
-        if not frames.ready(index):  # wait for it rather than hold up the window
-            frames.prefetch([i % len(frames) for i in range(index, index + 16)])
-            return
-        parameters.frame = index + 1
-        self.showGauge()
+        number = self.logic.following(int(self._parameterNode.frame), self._parameterNode.loop)
+        if number:
+            self._parameterNode.frame = number
+        else:
+            self.onPlay()
 
     def onPrevious(self) -> None:
         self._parameterNode.frame = max(self._parameterNode.frame - 1, 1)
@@ -292,33 +260,17 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.showState()
 
     def onLoadTick(self) -> None:
-        loader = self.logic.loader
-        if loader is None:
-            self.loadTimer.stop()
-            return
-        before = loader.shown_node()
-        try:
-            loader.step(STEP_SECONDS)
-        except WorkbenchError as error:
-            loader.cancel()
-            self.endLoading(str(error))
-            return
+        loader, ended = self.logic.loader, self.logic.load_step(STEP_SECONDS)
         self.ui.loadProgressBar.value = loader.done
-        if before is None and loader.shown_node() is not None:
-            mrml.show(loader.shown_node())
-        if loader.finished:
-            loader.finish(Path(self.logic.frames.objects[0].source.name).stem)
-            self.endLoading(
-                "; ".join([_("{count} frames loaded").format(count=loader.total - len(loader.broken)), *loader.notes])
-            )
+        if ended:
+            self.endLoading(ended)
 
     def onCancelLoad(self) -> None:
-        self.logic.loader.cancel()
+        self.logic.cancel_load()
         self.endLoading(_("Cancelled; nothing was kept."))
 
     def endLoading(self, text: str) -> None:
         self.loadTimer.stop()
-        self.logic.loader = None
         self.ui.loadLabel.text = text
         self.showState()
 
@@ -338,7 +290,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def onServerSays(self, message: dict[str, Any]) -> None:
         if "serving" in message:
             self.ui.addressEdit.text = message["serving"] + "/dicomweb"
-            self.ui.serveLabel.text = _("{count} objects are served to this machine.").format(count=message["objects"])
+            self.ui.serveLabel.text = _("Served to this machine: {count}").format(count=message["objects"])
             self.showState()
 
     def onServerEnds(self, problem: str) -> None:

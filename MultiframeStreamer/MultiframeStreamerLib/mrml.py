@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from DicomWorkbenchLib.errors import GeometryError, WorkbenchError
 from DicomWorkbenchLib.geometry import lps_to_ras
 
 from .decode import real_values, rgb_of_palette, window_of
-from .frames import Frames
+from .frames import Frames, open_frames
+from .panel import MEGABYTE
 from .placement import Placement, even_step, placement_of
 
 PREVIEW = "Frame"
@@ -268,6 +270,86 @@ class RangeLoader:
             self.notes.append(
                 f"{len(self.broken)} frames are damaged and were left empty: {', '.join(str(n + 1) for n in list(self.broken)[:10])}"
             )
+
+
+class Session:
+    """What the panel has open: the frames, the one that is shown, and the range that is being loaded."""
+
+    def __init__(self) -> None:
+        self.frames: Frames | None = None
+        self.loader: RangeLoader | None = None
+        self.shown: int | None = None
+
+    def open(self, path: Path, cache_mb: int) -> None:
+        """Open an object instead of the one before.
+
+        Raises
+        ------
+        InputError : it cannot be opened; nothing is open then.
+        """
+        self.close()
+        self.frames = open_frames(path, cache_bytes=cache_mb * MEGABYTE)
+
+    def close(self) -> None:
+        """Let go of files and background threads."""
+        frames, self.frames, self.loader, self.shown = self.frames, None, None, None
+        if frames is not None:
+            frames.close()
+
+    def show_frame(self, index: int, node: Any) -> tuple[Any, str]:
+        """Put a frame into a volume node; returns the node and what is to be said of the frame."""
+        assert self.frames is not None
+        fresh, self.shown = self.shown is None, index
+        try:
+            node = volume_of(self.frames, index, node)
+        except WorkbenchError as error:
+            return node, str(error)
+        if fresh:
+            show(node)
+        seconds = self.frames.timing.time_ms(index) / 1000
+        return node, f"Frame {index + 1} of {len(self.frames)}, {seconds:.3f} s"
+
+    def following(self, number: int, loop: bool) -> int:
+        """Return the number (from 1) of the frame to play after ``number``: the same while that is not decoded, 0 at the end."""
+        assert self.frames is not None
+        count = len(self.frames)
+        if number >= count and not loop:
+            return 0
+        index = number % count
+        if self.frames.ready(index):
+            return index + 1
+        self.frames.prefetch([i % count for i in range(index, index + _READ_AHEAD)])
+        return number
+
+    def load(self, indexes: Sequence[int], as_sequence: bool, name: str) -> RangeLoader:
+        """Begin to load a range; `load_step` goes on."""
+        assert self.frames is not None
+        self.loader = RangeLoader(self.frames, indexes, as_sequence=as_sequence, name=name)
+        return self.loader
+
+    def load_step(self, seconds: float) -> str:
+        """Load for about so long; returns "" while there is more, else what came of it."""
+        loader = self.loader
+        assert loader is not None and self.frames is not None
+        before = loader.shown_node()
+        try:
+            loader.step(seconds)
+        except WorkbenchError as error:
+            self.cancel_load()
+            return str(error)
+        if before is None and loader.shown_node() is not None:
+            show(loader.shown_node())
+        if not loader.finished:
+            return ""
+        loader.finish(Path(self.frames.objects[0].source.name).stem)
+        self.loader = None
+        return "; ".join([f"{loader.total - len(loader.broken)} frames loaded", *loader.notes])
+
+    def cancel_load(self) -> None:
+        """Take away what was loaded so far."""
+        if self.loader is not None:
+            self.loader.cancel()
+        self.loader = None
 
 
 def matrix_ras(node: Any) -> Any:

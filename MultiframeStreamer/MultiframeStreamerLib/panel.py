@@ -44,7 +44,7 @@ def choices_in(place: Path) -> list[Path]:
 def facts_text(frames: Frames) -> str:
     """Write what a file holds in two lines, without anything of the patient."""
     found = facts(frames)
-    size = f"{found.bytes / 1e9:.2f} GB" if found.bytes >= 1e9 else f"{found.bytes / 1e6:.1f} MB"
+    size = size_text(found.bytes)
     parts = f" in {found.parts} files" if found.parts > 1 else ""
     return (
         f"{found.frames} frames of {found.columns} × {found.rows}, {found.photometric}, {found.bits_stored} bits; {size}{parts}\n"
@@ -84,7 +84,15 @@ def memory_text(planned: LoadPlan) -> str:
     """Write what a range will take."""
     if planned.problem:
         return planned.problem
-    return f"{len(planned.indexes)} frames, up to {planned.bytes / MEGABYTE:.0f} MB of memory"
+    return f"{len(planned.indexes)} frames, up to {size_text(planned.bytes)} of memory"
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size / 1e3:.0f} kB"
 
 
 def gauge_text(frames: Frames | None) -> str:
