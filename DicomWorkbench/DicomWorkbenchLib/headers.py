@@ -254,8 +254,8 @@ class _Unclosable(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        return self._file.readinto(buffer)  # type: ignore[arg-type]
+    def readinto(self, buffer: Any) -> int:
+        return self._file.readinto(buffer)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)

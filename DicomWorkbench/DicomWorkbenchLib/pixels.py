@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from DicomWorkbenchLib.headers import Header, inflated, quiet_pydicom, read_data
 from DicomWorkbenchLib.headers_parse import UNDEFINED, NotDicom
 from DicomWorkbenchLib.pixels_codecs import BY_ZLIB, decode_frame
 from DicomWorkbenchLib.pixels_format import PixelFormat
-from DicomWorkbenchLib.pixels_frames import Span, encapsulated_spans, joined, native_frame_bytes
+from DicomWorkbenchLib.pixels_frames import Span, Stream, encapsulated_spans, joined, native_frame_bytes
 from DicomWorkbenchLib.pixels_native import PixelArray, native_frame
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ class PixelReader:
         header: Header | None = None,
         spans: list[list[Span]] | None = None,
     ) -> None:
-        self._path = image if isinstance(image, Path) else None
-        self._dataset = None if isinstance(image, Path) else image
+        self._image = image
         self.origin = origin or (str(image) if isinstance(image, Path) else "the image")
         self.spans = spans
         try:
@@ -70,7 +69,7 @@ class PixelReader:
             if not parsed.pixel_tag:
                 raise PixelDataError("it has no pixel data")
             self._start, self._length = parsed.pixel_offset, parsed.pixel_length
-            self._stream: BinaryIO = _stream(image, header, self.form)
+            self._stream: Stream = _stream(image, header, self.form)
         else:
             value = next((image[name].value for name in _VALUE_NAMES if name in image), None)
             if not value:
@@ -117,7 +116,7 @@ class PixelReader:
             if self._native_length() * 8 < form.frame_bits:
                 native_frame_bytes(self._stream, self._start, self._native_length(), form, 0)
             self._stream.seek(self._start)
-            if self._stream.readinto(out.reshape(-1).view(np.uint8).data) < out.nbytes:  # type: ignore[attr-defined]
+            if self._stream.readinto(out.reshape(-1).view(np.uint8).data) < out.nbytes:
                 raise PixelDataError("the file ends before its pixel data do")
         except PixelDataError as error:
             raise self._named(error) from error
@@ -132,13 +131,13 @@ class PixelReader:
         if self.form.transfer_syntax_uid not in BY_ZLIB and not have_imagecodecs():
             return self._decoded_by_pydicom(index)
         if self.spans is None:
-            if self._path is not None and self._length != UNDEFINED:
+            if isinstance(self._image, Path) and self._length != UNDEFINED:
                 raise PixelDataError("the transfer syntax says that the pixel data are compressed, and they are not")
             self.spans = encapsulated_spans(self._stream, self._start, self.form.frames)
         return decode_frame(joined(self._stream, self.spans[index]), self.form)
 
     def _decoded_by_pydicom(self, index: int) -> PixelArray:
-        dataset = self._dataset if self._dataset is not None else read_dataset(self._path)  # type: ignore[arg-type]
+        dataset = read_dataset(self._image) if isinstance(self._image, Path) else self._image
         return pydicom_frame(dataset, index)
 
     def _named(self, error: PixelDataError) -> PixelDataError:
@@ -214,7 +213,7 @@ def _header(path: Path, origin: str) -> Header:
         raise FileError(f"{origin} is not a DICOM file") from error
 
 
-def _stream(path: Path, header: Header, form: PixelFormat) -> Any:
+def _stream(path: Path, header: Header, form: PixelFormat) -> Stream:
     parsed = header.parsed
     if parsed.deflated:
         return io.BytesIO(inflated(path, parsed.pixel_offset + (form.frame_bits * form.frames + 7) // 8 + 8))

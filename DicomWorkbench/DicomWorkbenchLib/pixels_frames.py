@@ -7,15 +7,17 @@ DICOM PS3.5 8.1.1 (native), A.4 (encapsulated: items, basic offset table)
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable
 from itertools import pairwise
-from typing import BinaryIO
+from typing import TypeAlias
 
 from DicomWorkbenchLib.errors import PixelDataError
 from DicomWorkbenchLib.headers_parse import UNDEFINED
 from DicomWorkbenchLib.pixels_format import PixelFormat
 
+Stream: TypeAlias = io.FileIO | io.BytesIO
 Span = tuple[int, int]  # offset, count of bytes
 FrameBytes = Callable[[int], bytes]
 
@@ -24,7 +26,7 @@ _ITEM, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD
 _IMAGE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")
 
 
-def native_frame_bytes(stream: BinaryIO, start: int, length: int, form: PixelFormat, index: int) -> tuple[bytes, int]:
+def native_frame_bytes(stream: Stream, start: int, length: int, form: PixelFormat, index: int) -> tuple[bytes, int]:
     """Return the bytes that hold frame ``index``, and the bit of the first of them at which it starts.
 
     Raises
@@ -51,7 +53,7 @@ def _swapped(data: bytes) -> bytes:
     return bytes(even)
 
 
-def encapsulated_spans(stream: BinaryIO, start: int, frames: int) -> list[list[Span]]:
+def encapsulated_spans(stream: Stream, start: int, frames: int) -> list[list[Span]]:
     """Return for each frame where its fragments lie.
 
     Parameters
@@ -79,7 +81,7 @@ def encapsulated_spans(stream: BinaryIO, start: int, frames: int) -> list[list[S
     return [fragments[first:last] for first, last in pairwise([*starts, len(fragments)])]
 
 
-def _items(stream: BinaryIO, start: int) -> list[Span]:
+def _items(stream: Stream, start: int) -> list[Span]:
     """Walk the items; a missing delimiter at the end of the file is tolerated, a cut item is not."""
     end = stream.seek(0, 2)
     spans, offset = [], start
@@ -98,7 +100,7 @@ def _items(stream: BinaryIO, start: int) -> list[Span]:
     return spans
 
 
-def _table_starts(stream: BinaryIO, table: Span, fragments: list[Span], frames: int) -> list[int]:
+def _table_starts(stream: Stream, table: Span, fragments: list[Span], frames: int) -> list[int]:
     """Return the number of each frame's first fragment from the basic offset table; empty if that cannot be right."""
     if table[1] != 4 * frames:
         return []
@@ -111,7 +113,7 @@ def _table_starts(stream: BinaryIO, table: Span, fragments: list[Span], frames: 
     return starts if starts[0] == 0 and ascending else []
 
 
-def _marked_starts(stream: BinaryIO, fragments: list[Span]) -> list[int]:
+def _marked_starts(stream: Stream, fragments: list[Span]) -> list[int]:
     """Return the numbers of the fragments that begin like a compressed image."""
     starts = []
     for number, (offset, _) in enumerate(fragments):
@@ -121,7 +123,7 @@ def _marked_starts(stream: BinaryIO, fragments: list[Span]) -> list[int]:
     return starts if starts[:1] == [0] else []
 
 
-def joined(stream: BinaryIO, spans: list[Span]) -> bytes:
+def joined(stream: Stream, spans: list[Span]) -> bytes:
     """Read the fragments of one frame."""
     parts = []
     for offset, count in spans:

@@ -17,7 +17,7 @@ from DicomWorkbenchLib.series_model import LinkedObject, Series
 from DicomWorkbenchLib.series_problems import Problem, ProblemKind
 
 if TYPE_CHECKING:
-    from pydicom import Dataset
+    from pydicom import DataElement, Dataset
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 
@@ -87,11 +87,11 @@ class _References:
         self.series: dict[str, None] = {}
         self.frames: dict[str, None] = {}
 
-    def collect(self, elements: Iterable[object], *, nested: bool = False) -> None:
+    def collect(self, elements: Iterable[DataElement], *, nested: bool = False) -> None:
         """Walk elements at every depth."""
         for element in elements:
-            keyword, value = element.keyword, element.value  # type: ignore[attr-defined]
-            if element.VR == "SQ":  # type: ignore[attr-defined]
+            keyword, value = element.keyword, element.value
+            if element.VR == "SQ":
                 for item in value or ():
                     self.collect(item, nested=True)
             elif not value:

@@ -143,7 +143,7 @@ class Series:
         self.require_volume()
         first, last = self.planes[0].position_lps, self.planes[-1].position_lps
         if len(self.planes) > 1:
-            return np.asarray((np.subtract(last, first)) / (len(self.planes) - 1))  # type: ignore[arg-type]
+            return np.asarray((np.asarray(last, dtype=float) - np.asarray(first, dtype=float)) / (len(self.planes) - 1))
         normal = self.normal_lps
         assert normal is not None
         return np.asarray(normal * (self.planes[0].thickness_mm or 1.0))

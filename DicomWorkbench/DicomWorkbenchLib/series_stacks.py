@@ -163,7 +163,8 @@ def _sorted(planes: list[Plane]) -> list[Plane]:
     normal = slice_normal(orientation)
 
     def place(plane: Plane) -> tuple[object, ...]:
-        return (round(float(np.dot(plane.position_lps, normal)) / SAME_POSITION_MM), *order(plane))  # type: ignore[arg-type]
+        along = float(np.asarray(plane.position_lps, dtype=float) @ normal)
+        return (round(along / SAME_POSITION_MM), *order(plane))
 
     return sorted(planes, key=place)
 

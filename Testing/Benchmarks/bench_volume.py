@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def compare(name: str, folder: Path, peers: dict[str, Peer]) -> list[Row]:
         for _ in range(ROUNDS):
             ours.append(_seconds(lambda: read_volume(series)))
             for key, peer in peers.items():
-                theirs[key].append(_seconds(lambda peer=peer: peer(files)))  # type: ignore[misc]
+                theirs[key].append(_seconds(partial(peer, files)))
     memory = working_memory_mb(folder)
     return [
         _row(name, statistics.median(ours), key, statistics.median(values), memory) for key, values in theirs.items()
