@@ -102,14 +102,13 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
             table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
             table.cellClicked.connect(self.onRow)
+        rows = self.ui.targetsTable
         for name, slot in {
             "place": self.onPlace,
             "undo": lambda: mrml.undo_point(self._parameterNode.clicks),
             "clear": lambda: self._parameterNode.clicks.RemoveAllControlPoints(),
             "add": lambda: self.setTargets(panel.longer_table(self._parameterNode.targets)),
-            "remove": lambda: self.setTargets(
-                panel.shorter_table(self._parameterNode.targets, self.ui.targetsTable.currentRow())
-            ),
+            "remove": lambda: self.setTargets(panel.shorter_table(self._parameterNode.targets, rows.currentRow())),
             "savePreset": self.onSavePreset,
             "find": self.onFind,
             "measure": lambda: self.startJob(auto=False),
@@ -119,22 +118,20 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             getattr(self.ui, f"{name}Button").clicked.connect(slot)
         self.ui.presetComboBox.connect("activated(int)", self.onPreset)
         self.ui.targetsTable.itemChanged.connect(self.onCellEdited)
-        self.ui.placeWidget.connect(
-            "activeMarkupsPlaceModeChanged(bool)", lambda on: self.ui.placeButton.setChecked(on)
-        )
+        self.ui.placeWidget.connect("activeMarkupsPlaceModeChanged(bool)", self.ui.placeButton.setChecked)
         self.ui.chartComboBox.connect("currentIndexChanged(int)", lambda _index: self.showChart())
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.ui.presetComboBox.addItems(list(self.presets()))
         self.showReport(None)
-        self.initializeParameterNode()
+        self.enter()
 
     def cleanup(self) -> None:
         self.logic.session.forget()
         self.removeObservers()
 
     def enter(self) -> None:
-        self.initializeParameterNode()
+        self.setParameterNode(self.logic.getParameterNode())
 
     def exit(self) -> None:
         self.ui.placeWidget.setPlaceModeEnabled(False)
@@ -147,10 +144,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic.session.forget()
         self.showReport(None)
         if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        self.setParameterNode(self.logic.getParameterNode())
+            self.enter()
 
     def setParameterNode(self, parameterNode: SphereVOIParameterNode | None) -> None:
         if self._parameterNode:
@@ -217,24 +211,22 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def showButtons(self) -> None:
         parameters, session = self._parameterNode, self.logic.session
-        points = bool(parameters and mrml.points_lps(parameters.clicks))
-        states = panel.button_states(
-            bool(parameters and parameters.volume), points, session.busy, bool(session.results)
-        )
-        for name, (enabled, tip) in states.items():
+        points = mrml.points_lps(parameters.clicks) if parameters else []
+        given = (bool(parameters and parameters.volume), bool(points), session.busy, bool(session.results))
+        for name, (enabled, tip) in panel.button_states(*given).items():
             button = getattr(self.ui, name)
             button.enabled, button.toolTip = enabled, _(tip)
         self.ui.progressBar.visible = self.ui.cancelButton.visible = session.busy
 
     def onRow(self, row: int, _column: int = 0) -> None:
-        label = list(targets_from_json(self._parameterNode.targets))[row].label
-        one = self.refined.get(label)
+        one = self.refined.get(targets_from_json(self._parameterNode.targets)[row].label)
         if one is not None:
             mrml.jump_to(one.target.lps_mm if one.center_lps_mm is None else one.center_lps_mm)
 
     def ensureClicks(self) -> Any:
-        self._parameterNode.clicks = self._parameterNode.clicks or mrml.new_clicks(mrml.CLICKS)
-        return self._parameterNode.clicks
+        parameters = self.logic.getParameterNode()  # a job may end while another module is shown
+        parameters.clicks = parameters.clicks or mrml.new_clicks(mrml.CLICKS)
+        return parameters.clicks
 
     def onPlace(self, placing: bool) -> None:
         self.ensureClicks()
@@ -256,9 +248,8 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSavePreset(self) -> None:
         name = qt.QInputDialog.getText(None, _("Save preset"), _("Name of this set of spheres:"))
         if name:
-            qt.QSettings().setValue(
-                panel.PRESETS, panel.presets_with(self.presets(), name, self._parameterNode.targets)
-            )
+            saved = panel.presets_with(self.presets(), name, self._parameterNode.targets)
+            qt.QSettings().setValue(panel.PRESETS, saved)
             self.ui.presetComboBox.clear()
             self.ui.presetComboBox.addItems(list(self.presets()))
             self.ui.presetComboBox.currentText = name
@@ -282,8 +273,9 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.showButtons()
 
     def onDone(self, report: dict[str, Any]) -> None:
-        self.logic.session.take(report, self.ensureClicks())
         self.ui.statusLabel.text = ""
+        with slicer.util.tryWithErrorDisplay(_("The results cannot be shown."), waitCursor=True):
+            self.logic.session.take(report, self.ensureClicks())
         self.showReport(report)
         self._settle.start(SETTLE_MS)
 
@@ -312,11 +304,8 @@ class SphereVOITest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def test_aRoughClickBecomesTheCentre(self) -> None:
-        volume, truth = mrml.small_phantom()
         logic = SphereVOILogic()
         parameters = logic.getParameterNode()
-        parameters.volume, parameters.clicks = volume, mrml.new_clicks(mrml.CLICKS)
-        label = targets_from_json(parameters.targets)[0].label
-        mrml.set_points(parameters.clicks, [(label, tuple(value + 3.0 for value in truth))])
-        center = logic.refine(parameters)[label].center_lps_mm
+        parameters.volume, parameters.clicks, truth = mrml.small_phantom("S1 37 mm")
+        center = logic.refine(parameters)["S1 37 mm"].center_lps_mm
         self.assertLess(max(abs(a - b) for a, b in zip(center, truth, strict=True)), 0.01)

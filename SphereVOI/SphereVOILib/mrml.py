@@ -354,14 +354,16 @@ def units_text(volume: Any, wanted: Unit) -> str:
     return f"Values in: {scaling.unit}" + (f" ({scaling.reason})" if scaling.reason else "")
 
 
-def small_phantom() -> tuple[Any, Point3]:
-    """Add a volume with one blurred 37 mm sphere, 4 to 1, for the self-test; returns node and centre (LPS mm)."""
+def small_phantom(label: str) -> tuple[Any, Any, Point3]:
+    """Add a volume with one blurred 37 mm sphere, 4 to 1, and a click 5 mm off, for the self-test; returns both and the centre (LPS mm)."""
     matrix = np.diag([-3.0, -3.0, 4.0, 1.0])
     grid = Grid(np.zeros((24, 32, 32), np.float32), lps_to_ras(matrix))
     center = _point(grid.point_of([15.3, 15.8, 11.6]))
     r = Box(grid, (0, 0, 0), grid.size_ijk).distances_mm(center)
     values = 1.0 + 4.0 * blurred_sphere(r, 18.5, 3.0).value - blurred_sphere(r, 19.5, 3.0).value
-    return slicer.util.addVolumeFromArray(values, matrix, "Phantom"), center
+    clicks = new_clicks(CLICKS)
+    set_points(clicks, [(label, (center[0] + 3.0, center[1] - 3.0, center[2] + 3.0))])
+    return slicer.util.addVolumeFromArray(values, matrix, "Phantom"), clicks, center
 
 
 def show_volume(volume: Any) -> None:

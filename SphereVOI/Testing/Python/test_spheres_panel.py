@@ -180,3 +180,13 @@ def test_a_volume_with_one_slice_is_explained(panel: Any) -> None:
 def test_the_self_test_passes_and_no_text_is_cut(panel: Any) -> None:
     assert panel.run_self_test() >= 1
     assert not panel.cut_texts(360)
+
+
+@panel_test("SphereVOI", timeout_s=120)
+def test_a_job_that_ends_while_another_module_is_shown_is_not_lost(panel: Any) -> None:
+    _phantom(panel)
+    panel.click(panel.ui.findButton)
+    panel.leave()
+    panel.wait_until(lambda: panel.ui.resultsTable.rowCount == 6, timeout_s=60)
+    panel.come_back()
+    panel.wait_until(lambda: len(panel.widget.refined) == 6)
