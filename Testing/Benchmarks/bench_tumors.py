@@ -172,4 +172,4 @@ def main(quick: bool) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     for row in main("--quick" in sys.argv):
-        print(row)  # noqa: T201 -- a benchmark prints
+        print(row)
