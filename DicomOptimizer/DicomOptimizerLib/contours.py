@@ -107,8 +107,9 @@ def _planes(contours: Sequence[Contour], stack: SliceStack) -> tuple[list[list[C
     loose = []
     for contour in contours:
         heights = stack.position_of(contour.points_lps_mm)
-        if contour.kind in CLOSED and len(heights) and np.ptp(heights) <= max(FLAT_SHARE * step, SAME_PLANE_MM):
-            flat.append((float(np.median(heights)), contour))
+        low, high = (float(heights.min()), float(heights.max())) if len(heights) else (0.0, np.inf)
+        if contour.kind in CLOSED and high - low <= max(FLAT_SHARE * step, SAME_PLANE_MM):
+            flat.append(((low + high) / 2, contour))
         else:
             loose.append(contour)
     planes: list[list[Contour]] = []
@@ -122,7 +123,8 @@ def _planes(contours: Sequence[Contour], stack: SliceStack) -> tuple[list[list[C
 
 
 def _position(group: Sequence[Contour], stack: SliceStack) -> float:
-    return float(np.median(stack.position_of(group[0].points_lps_mm)))
+    heights = stack.position_of(group[0].points_lps_mm)
+    return float(heights.min() + heights.max()) / 2
 
 
 def _slice_of(contour: Contour, stack: SliceStack) -> int | None:

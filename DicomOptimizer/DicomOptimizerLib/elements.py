@@ -36,7 +36,7 @@ def _element(keyword: str, value: str | int) -> RawDataElement:
 
 
 def put(dataset: Dataset, keyword: str, value: str | int | list[str]) -> None:
-    """Set an element of a little endian, explicit data set; several values as a list of strings."""
+    """Set an element; several values as a list of strings. The writer gives it the encoding of its data set."""
     element = _element(keyword, "\\".join(value) if isinstance(value, list) else value)
     dataset[element.tag] = element
 

@@ -12,6 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
+from DicomOptimizerLib.elements import has, put, texts
+
 _INSTANCE = Tag("ReferencedSOPInstanceUID")
 _CONTENT = Tag("ContentSequence")
 
@@ -43,10 +45,12 @@ def rewire(dataset: Dataset, changes: Changes) -> int:
             continue
         kept = []
         for item in items:
-            if str(item.get("ReferencedSOPInstanceUID", "")) in changes.removed:
+            uid = next(iter(texts(item, "ReferencedSOPInstanceUID")), "")
+            if uid in changes.removed:
                 dropped += 1
                 continue
-            _correct_class(item, changes)
+            if uid in changes.new_class and has(item, "ReferencedSOPClassUID"):
+                put(item, "ReferencedSOPClassUID", changes.new_class[uid])
             lost = rewire(item, changes)
             dropped += lost
             if lost and (_is_hollow(item) or (tag == _CONTENT and _lost_its_image(item))):
@@ -69,12 +73,6 @@ def _sequences(dataset: Dataset) -> list[BaseTag]:
         if vr == "SQ" or (vr in (None, "UN") and dataset[tag].VR == "SQ"):
             found.append(tag)
     return found
-
-
-def _correct_class(item: Dataset, changes: Changes) -> None:
-    new = changes.new_class.get(str(item.get("ReferencedSOPInstanceUID", "")))
-    if new and "ReferencedSOPClassUID" in item:
-        item.ReferencedSOPClassUID = new
 
 
 def _is_hollow(item: Dataset) -> bool:

@@ -13,10 +13,11 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 
 from DicomOptimizerLib.contours import Contour, PlacedContour, RoiResult, remap
+from DicomOptimizerLib.elements import texts
 from DicomOptimizerLib.settings import ContourRule
 from DicomOptimizerLib.stack import SliceStack
 
-_DATA = Tag("ContourData")
+_DATA, _IMAGES = Tag("ContourData"), Tag("ContourImageSequence")
 ASKED = 50  # contours of an ROI that are asked which series they belong to; they all belong to one
 
 
@@ -83,7 +84,7 @@ def _stack_of(items: Sequence[Dataset], where: dict[str, tuple[int, int]]) -> in
 
 
 def _contour(number: int, item: Dataset) -> Contour:
-    return Contour(points_of(item), str(item.get("ContourGeometricType", "")), number)
+    return Contour(points_of(item), next(iter(texts(item, "ContourGeometricType")), ""), number)
 
 
 def points_of(item: Dataset) -> FloatArray:
@@ -93,7 +94,8 @@ def points_of(item: Dataset) -> FloatArray:
     raw = item.get_item(_DATA)
     value = raw.value
     if isinstance(value, bytes):
-        numbers = np.array(value.strip(b" \0").split(b"\\")).astype(float)
+        text = value.strip(b" \0")
+        numbers = np.array(list(map(float, text.split(b"\\")))) if text else np.empty(0)
     else:
         numbers = np.asarray(value if value is not None else (), dtype=float).reshape(-1)
     return np.asarray(numbers[: len(numbers) // 3 * 3].reshape(-1, 3))
@@ -126,8 +128,8 @@ def _item(placed: PlacedContour, items: Sequence[Dataset], stack: SliceStack, so
 
 
 def _names_only(item: Dataset, uid: str) -> bool:
-    references = list(item.get("ContourImageSequence") or ())
-    return len(references) == 1 and str(references[0].get("ReferencedSOPInstanceUID", "")) == uid
+    references = list(item[_IMAGES].value or ()) if _IMAGES in item else []
+    return len(references) == 1 and texts(references[0], "ReferencedSOPInstanceUID") == [uid]
 
 
 def _keep_true_references(item: Dataset, stack: SliceStack) -> None:

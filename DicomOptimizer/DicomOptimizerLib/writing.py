@@ -64,7 +64,7 @@ def encode_file(dataset: Dataset) -> bytes:
     meta = _Encoder(implicit=False).encode(dataset.file_meta, default_encoding)
     length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(meta))
     implicit = dataset.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
-    if dataset.is_implicit_VR is not False and not implicit:  # elements of implicit files do not know US from SS
+    if dataset.original_encoding[0] is not False and not implicit:  # elements of implicit files do not know US from SS
         correct_ambiguous_vr(dataset, True)
     return b"".join((b"\0" * 128, b"DICM", length, meta, _Encoder(implicit).encode(dataset, default_encoding)))
 
@@ -99,6 +99,10 @@ class _Encoder:
                 if len(text) <= _SHORT_LIMIT
                 else (self._by_pydicom(element, charset),)
             )
+        elif element.VR == "US":
+            value = element.value
+            numbers = [] if value is None else [value] if isinstance(value, int) else list(value)
+            parts += (self._head(tag, "US", 2 * len(numbers)), struct.pack(f"<{len(numbers)}H", *numbers))
         elif element.VR in ("OB", "OW") and isinstance(element.value, bytes) and not element.is_undefined_length:
             parts += (self._head(tag, element.VR, len(element.value)), element.value)
         elif element.is_undefined_length and isinstance(element.value, bytes):
