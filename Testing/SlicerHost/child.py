@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -81,7 +84,22 @@ def main(arguments: list[str]) -> int:
     return int(pytest.main([*options, *nodeids], plugins=[HostPlugin(Path(report))]))
 
 
+def end_with_parent() -> None:
+    """End this process and all it started when the test run that started it is gone (POSIX; it leads its own group)."""
+    if os.name != "posix":
+        return
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_parent()
     code = main(sys.argv[1:])
     from DicomWorkbenchLib.headless import shut_down
 
