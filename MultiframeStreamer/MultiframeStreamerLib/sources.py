@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -45,6 +46,18 @@ class ByteSource(Protocol):
         """Let go of it; closing twice does nothing."""
 
 
+def quick_reader(source: ByteSource) -> Callable[[int, int], bytes]:
+    """Return the quickest way to read a few bytes: for a local file the system call itself."""
+    if isinstance(source, LocalSource) and hasattr(os, "pread"):
+        handle, pread = source.handle, os.pread
+
+        def read(offset: int, length: int) -> bytes:
+            return pread(handle, length, offset)
+
+        return read
+    return source.read_at
+
+
 class LocalSource:
     """A regular file, opened read-only.
 
@@ -74,6 +87,11 @@ class LocalSource:
             raise FileError(f"{path} cannot be opened: {error.strerror or error}") from error
         if hasattr(os, "posix_fadvise"):  # Linux: no read-ahead for the few bytes of item headers
             os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_RANDOM)
+
+    @property
+    def handle(self) -> int:
+        """The file descriptor, -1 when closed."""
+        return self._handle
 
     @property
     def size(self) -> int:

@@ -139,6 +139,16 @@ def syntax_of(uid: str) -> Syntax:
     return known or Syntax(uid, f"transfer syntax {uid}", Family.UNKNOWN, lossy=None)
 
 
+_JPEG_START, _J2K_START, _BOX_START = b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0c"
+START_MARKERS: dict[Family, tuple[bytes, ...]] = {
+    Family.JPEG: (_JPEG_START,),
+    Family.JPEG_LS: (_JPEG_START,),
+    Family.JPEG_2000: (_J2K_START, _BOX_START),  # a JP2 box is against the standard, but seen
+    Family.HTJ2K: (_J2K_START, _BOX_START),
+    Family.JPEG_XL: (b"\xff\x0a", _BOX_START),
+}
+
+
 def frame_begins(family: Family, head: bytes) -> bool:
     """Tell from the first bytes of a fragment whether a frame can begin there.
 
@@ -146,15 +156,9 @@ def frame_begins(family: Family, head: bytes) -> bool:
     ----------
     head : at least the first four bytes; RLE is certain only with all 64 bytes of its header.
     """
-    if family in (Family.JPEG, Family.JPEG_LS):
-        return head[:3] == b"\xff\xd8\xff"
-    if family in (Family.JPEG_2000, Family.HTJ2K):
-        return head[:4] in (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0c")  # a JP2 box is against the standard, but seen
-    if family is Family.JPEG_XL:
-        return head[:2] == b"\xff\x0a" or head[:4] == b"\x00\x00\x00\x0c"
     if family is Family.RLE:
         return _rle_begins(head)
-    return False
+    return head.startswith(START_MARKERS.get(family, ()))
 
 
 def _rle_begins(head: bytes) -> bool:
