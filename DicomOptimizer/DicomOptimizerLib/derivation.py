@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from DicomOptimizerLib.decimals import decimal_string
+from DicomOptimizerLib.decimals import LONGEST, decimal_string
 from DicomOptimizerLib.elements import has, numbers, put, remove, texts
 from DicomOptimizerLib.greyscale import GreyMap
 from DicomOptimizerLib.resampling import Resize
@@ -109,6 +110,7 @@ def describe(dataset: Dataset, treatment: Treatment, number: int) -> list[str]:
     old_class = str(dataset.SOPClassUID)
     _mark_derived(dataset, treatment, old_class)
     put(dataset, "InstanceNumber", number)
+    _shorten_decimals(dataset)
     _recount(dataset, treatment, number)
     if treatment.changes_pixels:
         for keyword in _PIXEL_STATISTICS:
@@ -133,6 +135,16 @@ def _mark_derived(dataset: Dataset, treatment: Treatment, sop_class: str) -> Non
         dataset.DerivationDescription = f"{before}; {treatment.description}"[-_LONGEST_DESCRIPTION:]
     else:
         put(dataset, "DerivationDescription", treatment.description[:_LONGEST_DESCRIPTION])
+
+
+def _shorten_decimals(dataset: Dataset) -> None:
+    """Write decimal strings that the input wrote too long with the 16 characters they may have (PS3.5 6.2)."""
+    for tag, element in list(dataset.items()):
+        value = element.value
+        if element.VR == "DS" and isinstance(value, bytes) and len(value) > LONGEST:
+            parts = value.decode("ascii", "replace").strip(" \0").split("\\")
+            if any(len(part) > LONGEST for part in parts):
+                put(dataset, keyword_for_tag(tag), [decimal_string(float(part)) for part in parts])
 
 
 def _recount(dataset: Dataset, treatment: Treatment, number: int) -> None:
