@@ -1,0 +1,58 @@
+"""What the README says is true: its commands run, its Python runs, its links lead somewhere, its targets exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def tour() -> list[str]:
+    lines = [line.partition("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("dicom-workbench ")]
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        arguments, cwd=folder, env={**os.environ, "PATH": here}, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_tour_and_the_python_example_run_as_written(tmp_path):
+    assert len(tour()) >= 9
+    for line in tour():
+        done = run(line.split(), tmp_path)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for code in blocks("python"):
+        done = run([sys.executable, "-c", code], tmp_path)
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+
+
+def test_every_make_target_the_readme_names_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(re.findall(r"`[^`]+`|```.*?```", README, re.DOTALL))))
+    assert {"demo", "test", "setup"} <= named
+    assert {target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_lead_to_files_of_this_repository(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [
+        t.partition("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", text) if not t.startswith(("http", "#", "mailto:"))
+    ]
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == [], f"{page.name} links to {missing}"
