@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from DicomWorkbenchLib.codestreams import problem_of
-from DicomWorkbenchLib.errors import PixelDataError
+from DicomWorkbenchLib.errors import DependencyError, PixelDataError
 from DicomWorkbenchLib.pixels_codecs import decode_frame
 from DicomWorkbenchLib.pixels_format import PixelFormat as Form
 from DicomWorkbenchLib.pixels_native import native_frame
@@ -64,8 +64,17 @@ def decoded(data: bytes, transfer_syntax: str, pixels: PixelFormat) -> Array:
             problem = problem_of(data, pixels.rows, pixels.columns, pixels.samples, pixels.bits_allocated)
             if problem:
                 raise PixelDataError(f"the frame cannot be decoded: {problem}")
-        samples = decode_frame(data, form)
+        samples = _by_codec(data, form)
     return _moved_down(samples, pixels)
+
+
+def _by_codec(data: bytes, form: Form) -> Array:
+    try:
+        return decode_frame(data, form)
+    except ModuleNotFoundError as error:
+        raise DependencyError(
+            "the Python package imagecodecs", hint="install it with: pip install imagecodecs"
+        ) from error
 
 
 def _moved_down(samples: Array, pixels: PixelFormat) -> Array:

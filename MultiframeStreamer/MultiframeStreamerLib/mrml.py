@@ -5,6 +5,7 @@ The only file here that knows Slicer. Everything runs in the thread of the panel
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from DicomWorkbenchLib.geometry import lps_to_ras
 
 from .decode import real_values, rgb_of_palette, window_of
 from .frames import Frames, open_frames
-from .panel import MEGABYTE
+from .panel import MEGABYTE, choices_in, chosen
 from .placement import Placement, even_step, placement_of
 
 PREVIEW = "Frame"
@@ -280,6 +281,26 @@ class Session:
         self.loader: RangeLoader | None = None
         self.shown: int | None = None
 
+    def open_source(self, source: Path | None, file: str, cache_mb: int) -> tuple[list[str], str]:
+        """Open a file, or an object of a folder, instead of the one before.
+
+        Returns
+        -------
+        Names of the objects to choose from, and why the chosen one cannot be opened ("" if it is open, or nothing was named).
+        """
+        self.close()
+        if not source or str(source) in ("", ".") or not source.exists():
+            return [], ""
+        paths = choices_in(source)
+        names = [str(path.relative_to(source)) if source.is_dir() else path.name for path in paths]
+        if not names:
+            return [], "There is no DICOM file in this folder."
+        try:
+            self.open(paths[names.index(chosen(names, file))], cache_mb)
+        except WorkbenchError as error:
+            return names, str(error)
+        return names, ""
+
     def open(self, path: Path, cache_mb: int) -> None:
         """Open an object instead of the one before.
 
@@ -350,6 +371,27 @@ class Session:
         if self.loader is not None:
             self.loader.cancel()
         self.loader = None
+
+
+def check_loading() -> list[str]:
+    """Load a small stack as a volume and as a sequence; returns what is wrong (the module's self-test)."""
+    from .corpus.sample import small_stack
+
+    problems: list[str] = []
+    session = Session()
+    with tempfile.TemporaryDirectory() as folder:
+        path, truth = small_stack(Path(folder))
+        session.open(path, 64)
+        assert session.frames is not None
+        for as_sequence in (False, True):
+            loader = session.load(range(len(session.frames)), as_sequence, "test")
+            while not loader.finished:
+                loader.step(0.05)
+            problems += loader.broken.values()
+            if not (slicer.util.arrayFromVolume(loader.shown_node())[0] == truth[0]).all():
+                problems.append(f"wrong values, as_sequence={as_sequence}")
+        session.close()
+    return problems
 
 
 def matrix_ras(node: Any) -> Any:

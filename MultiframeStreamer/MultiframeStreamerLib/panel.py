@@ -65,13 +65,30 @@ def health_text(frames: Frames) -> str:
     return "\n".join(lines)
 
 
-def plan(frames: Frames, first: int, last: int, step: int) -> LoadPlan:
+def texts(frames: Frames | None, problem: str) -> tuple[str, str]:
+    """Return what is said of a file and of its health; of one that cannot be opened, why."""
+    return (facts_text(frames), health_text(frames)) if frames is not None else ("", problem)
+
+
+def chosen(names: Sequence[str], wanted: str) -> str:
+    """Return the name that is to be opened: the wanted one, or the first."""
+    return wanted if wanted in names else next(iter(names), "")
+
+
+def rate_of(frames: Frames) -> float:
+    """Return the file's rate within what the panel allows."""
+    return min(max(frames.timing.rate, 0.1), 200.0)
+
+
+def plan(frames: Frames | None, first: int, last: int, step: int) -> LoadPlan:
     """Return which frames a range means and how much memory they will take.
 
     Parameters
     ----------
     first, last, step : from 1, both ends included.
     """
+    if frames is None:
+        return LoadPlan((), 0)
     if not 1 <= first <= last <= len(frames):
         return LoadPlan((), 0, f"frames go from 1 to {len(frames)}, the first before the last")
     indexes = tuple(range(first - 1, last, max(step, 1)))
@@ -95,11 +112,12 @@ def size_text(size: int) -> str:
     return f"{size / 1e3:.0f} kB"
 
 
-def gauge_text(frames: Frames | None) -> str:
-    """Write how much of the memory for frames is used."""
+def gauge(frames: Frames | None) -> tuple[int, str]:
+    """Return how much of the memory for frames is used: percent and text."""
     if frames is None:
-        return ""
-    return f"{frames.cache.used_bytes / MEGABYTE:.0f} of {frames.cache.capacity_bytes / MEGABYTE:.0f} MB"
+        return 0, ""
+    percent = round(100 * frames.cache.used_bytes / max(frames.cache.capacity_bytes, 1))
+    return percent, f"{frames.cache.used_bytes / MEGABYTE:.0f} of {frames.cache.capacity_bytes / MEGABYTE:.0f} MB"
 
 
 def default_copy(path: Path) -> Path:
