@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import Counter
 
 VARIABLE = "WORKBENCH_QUEUE_FAILPOINT"
 _PLAN = os.environ.get(VARIABLE, "")
 _passed: Counter[str] = Counter()
 _lock = threading.Lock()
+# Held while this process writes the ledger: its threads wait for each other here, which is fairer and quicker than SQLite's own waiting.
+writing = threading.RLock()
 
 
 def arm(plan: str) -> None:
@@ -40,7 +43,13 @@ def _act(name: str) -> None:
     with _lock:
         _passed[name] += 1
         hit = name == first and _passed[name] == int(number)
-    if hit and os.name == "posix":
-        os.kill(os.getpid(), signal.SIGSTOP if action == "stop" else signal.SIGKILL)
+    if hit and os.name == "posix" and action == "stop":
+        with (
+            writing
+        ):  # frozen between two transactions; one frozen inside a commit blocks everybody until it goes on or is killed
+            os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(0.1)  # the threads do not all stop at the same instant
+    elif hit and os.name == "posix":
+        os.kill(os.getpid(), signal.SIGKILL)
     elif hit:
         os._exit(1)  # Windows has no signals; leaving at once runs no clean-up either

@@ -91,6 +91,12 @@ class LeaseLedger(LedgerStore):
                 update(connection, job_id, progress=one.progress, stage=one.stage, changed=self.now(), **lease)
         return Answer(frozenset(cancel), frozenset(lost))
 
+    def cancel_requests(self) -> frozenset[str]:
+        """Return the running jobs that are to be cancelled; reading it keeps nobody from writing."""
+        query = "SELECT id FROM jobs WHERE cancel_requested = 1 AND state IN ('leased', 'running', 'validating')"
+        with self.reading() as connection:
+            return frozenset(row["id"] for row in connection.execute(query).fetchall())
+
     def validate(self, job_id: str, fence: int, note: str = "") -> Job:
         """Say that the process of a job has ended and its results are being looked at."""
         with self.writing() as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from DicomWorkbenchLib.errors import OutputError, WorkbenchError
 
-from AutoSegmentQueueLib.failpoints import reach
+from AutoSegmentQueueLib.failpoints import reach, writing
 from AutoSegmentQueueLib.ledger_schema import migrate
 
 BUSY_SECONDS = 30.0  # how long one process waits for another one's transaction
@@ -73,7 +73,7 @@ class LedgerStore:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the one write transaction while the block runs; what it did is on disk afterwards, or nothing is."""
-        with _plain_errors(self.path):
+        with writing, _plain_errors(self.path):
             connection = self.connection()
             connection.execute("BEGIN IMMEDIATE")
             try:

@@ -20,9 +20,9 @@ from AutoSegmentQueueLib.retention import Retention
 from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.worker import Worker, remove_stale_folders
 
-RETENTION_SECONDS = 1.0
 FIRST_LOOK_SECONDS = 0.05
-BUSY_SHARE = 20  # looking at a large folder may take this part of the time
+BUSY_SHARE = 20  # looking at a large folder in which nothing happens may take this part of the time
+LONGEST_PAUSE_SECONDS = 5.0
 
 
 class IntakeLoop:
@@ -73,8 +73,8 @@ class IntakeLoop:
     def _pause(self, took: float) -> float:
         pause = self._settings.rescan_seconds
         if self._intake.waiting:  # a file is to be taken soon after it has become quiet
-            pause = min(pause, max(self._settings.stable_seconds / 8, 0.05), 0.25)
-        return max(pause, took * BUSY_SHARE)
+            return max(min(pause, max(self._settings.stable_seconds / 8, 0.05), 0.25), took)
+        return max(pause, min(took * BUSY_SHARE, LONGEST_PAUSE_SECONDS))
 
     def _say(self, problem: str) -> None:
         if problem and problem != self.problem:

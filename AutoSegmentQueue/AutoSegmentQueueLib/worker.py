@@ -85,7 +85,9 @@ class Worker:
             self._judge(ended)
         for key in [key for key, held in self._held.items() if held.finishing and held.finishing.done()]:
             self._held.pop(key).finishing.result()  # type: ignore[union-attr] # picked because it has one
-        if self._held and (now >= self._next_beat or self._news()):
+        if self._held and self._news():
+            self._end(self._ledger.cancel_requests())
+        if self._held and now >= self._next_beat:
             self._beat()
             self._next_beat = now + min(BEAT_SECONDS, self._settings.lease_seconds / 4)
         if now >= self._next_reclaim:  # after the beat, so that a worker that was held up does not lose its own jobs
@@ -161,6 +163,8 @@ class Worker:
         command = kinds.command_of(job, inputs, folder.path, deadline, self._settings.child_command)
         running = self._ledger.begin(job.id, job.fence)
         reach("worker.before-start")
+        if not self._held:
+            self._next_beat = time.monotonic() + min(BEAT_SECONDS, self._settings.lease_seconds / 4)
         self._held[f"{job.id}-{job.fence}"] = held = _Held(running, folder)
         write_log(
             folder.log, f"attempt {running.attempts} of job {job.id}: {job.kind} with {job.engine} on {job.device}"
@@ -204,8 +208,12 @@ class Worker:
     def _beat(self) -> None:
         beats = {held.job.id: self._heartbeat(key, held) for key, held in self._held.items()}
         answer = self._ledger.beat(beats, self._settings.lease_seconds)
+        self._end(answer.cancel | answer.lost)
+
+    def _end(self, ids: frozenset[str]) -> None:
+        """End the processes of jobs that are cancelled or not ours any more; what is being judged is judged to its end."""
         for key, held in self._held.items():
-            if held.job.id in answer.cancel | answer.lost and held.finishing is None and not held.cancelling:
+            if held.job.id in ids and held.finishing is None and not held.cancelling:
                 held.cancelling = True
                 self.executor.cancel(key)
 

@@ -18,7 +18,7 @@ def main() -> None:
         job = json.load(file)
     with open(job["inputs"][0], "rb") as file:
         content = file.read()
-    verb, _, value = content[148:228].rstrip(b"\0").decode().partition(":")
+    verb, _, value = content[148:228].rstrip(b"\0").decode("ascii", "replace").partition(":")
     print(json.dumps({"stage": "working", "done": 1, "total": 4}), flush=True)
     act(verb or "ok", value, job)
     if verb == "changed":
@@ -28,7 +28,8 @@ def main() -> None:
 
 
 def act(verb: str, value: str, job: dict) -> None:
-    first = job["attempt"] <= int(value or 99) if verb in ("crash", "oom") else False
+    times = int(value) if value.isdigit() else 99
+    first = job["attempt"] <= times
     if verb == "sleep":
         time.sleep(float(value))
     elif verb == "crash" and first:

@@ -318,7 +318,7 @@ def test_two_hundred_corrupt_inputs_are_all_classified_and_the_queue_goes_on(tmp
             drop(folder, f"{number}{name}", content)
         drop(folder, "good.nii", nifti(seed=77))
         count = 201
-        ended = [State.DONE, State.FAILED]
+        ended = [State.DONE, State.FAILED, State.QUARANTINED]
         wait_for(lambda: len(ledger.jobs(ended)) == count or server.poll() is not None, 90, every=0.3)
         assert server.poll() is None, "the queue stopped"
         assert [job.state for job in ledger.jobs() if job.name == "good"] == [State.DONE]
