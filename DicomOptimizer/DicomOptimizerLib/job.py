@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from DicomWorkbenchLib.errors import FileError, InputError, WorkbenchError
-from DicomWorkbenchLib.outputs import StagedFolder
+from DicomWorkbenchLib.outputs import StagedFolder, sync
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress, part_of
 from DicomWorkbenchLib.report import InputFile, relative_files
 from DicomWorkbenchLib.series import LinkedObject, Scan, Severity, scan
@@ -214,6 +214,8 @@ def _run(
         item = work[n]
         if isinstance(outcome, FileResult):
             _collect(item, outcome, settings, report, collected)
+            if outcome.size_after and not isinstance(item.task, HashTask):
+                sync(item.task.target)  # while the workers compute; waiting for the disk at the end would cost more
             if isinstance(outcome, LinkedResult):
                 linked.append((item, outcome))
         else:

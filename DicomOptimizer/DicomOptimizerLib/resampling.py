@@ -14,6 +14,7 @@ from DicomWorkbenchLib.geometry import FloatArray
 from numpy.typing import NDArray
 
 FILTER_NAME = "bilinear (antialiased triangle filter)"
+SAME_WEIGHT = 1e-6  # float32 rounding of equal weights
 LEAST_WEIGHT = 0.5  # a new pixel is padding where less than half of its weight fell on true pixels
 FloatImage = NDArray[np.float32]
 
@@ -94,8 +95,18 @@ def _along_rows(image: FloatImage, new: int) -> FloatImage:
 
 
 def _weigh(image: FloatImage, index: NDArray[np.intp], weights: NDArray[np.float32], out: FloatImage) -> None:
+    taps = index.shape[1]
+    is_whole = taps % 2 == 0 and bool(np.abs(weights - weights[0, ::-1]).max() < SAME_WEIGHT)
+    if is_whole:  # a whole factor: every new pixel weighs alike, and to both sides
+        np.add(_picked(image, index[:, 0]), _picked(image, index[:, -1]), out=out)
+        out *= weights[0, 0]
+        for tap in range(1, taps // 2):
+            pair = _picked(image, index[:, tap]) + _picked(image, index[:, taps - 1 - tap])
+            pair *= weights[0, tap]
+            out += pair
+        return
     np.multiply(_picked(image, index[:, 0]), weights[:, 0, None], out=out)
-    for tap in range(1, index.shape[1]):
+    for tap in range(1, taps):
         out += _picked(image, index[:, tap]) * weights[:, tap, None]
 
 
@@ -114,18 +125,21 @@ def resample(image: NDArray[np.generic], new: tuple[int, int]) -> FloatImage:
 
 
 class _LastMask:
-    """The weights of the mask seen last: the round field of view of a scanner is the same on every slice."""
+    """The mask seen last and what follows from it: the round field of view of a scanner is the same on every slice."""
 
     valid: NDArray[np.bool_] | None = None
-    weight: FloatImage | None = None
+    still: NDArray[np.bool_] = np.empty((0, 0), dtype=bool)
+    inverse: FloatImage = np.empty((0, 0), dtype=np.float32)
 
 
-def _mask_weight(valid: NDArray[np.bool_], new: tuple[int, int]) -> FloatImage:
+def _after_mask(valid: NDArray[np.bool_], new: tuple[int, int]) -> tuple[NDArray[np.bool_], FloatImage]:
+    """Return the mask of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
     last = _LastMask
-    is_same = last.valid is not None and np.array_equal(valid, last.valid)
-    if last.weight is None or last.weight.shape != new or not is_same:
-        last.valid, last.weight = valid, resample(valid, new)
-    return last.weight
+    if last.valid is None or last.still.shape != new or not np.array_equal(valid, last.valid):
+        weight = resample(valid, new)
+        last.valid, last.still = valid, weight >= LEAST_WEIGHT
+        last.inverse = np.where(last.still, 1 / np.maximum(weight, LEAST_WEIGHT), 0).astype(np.float32)
+    return last.still, last.inverse
 
 
 def resample_masked(
@@ -137,10 +151,10 @@ def resample_masked(
     -------
     The new image (0 where padding) and the new mask of true pixels.
     """
-    weight = _mask_weight(valid, new)
-    total = resample(np.where(valid, image, 0), new)
-    still = weight >= LEAST_WEIGHT
-    return np.where(still, total / np.maximum(weight, 1e-6), 0).astype(np.float32), still
+    still, inverse = _after_mask(valid, new)
+    total = resample(np.multiply(image, valid, dtype=np.float32), new)
+    total *= inverse
+    return total, still.copy()
 
 
 def coverage(mask: NDArray[np.generic], new: tuple[int, int]) -> FloatImage:
