@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import IO, Any, TypeVar
 
 import anyio.to_thread
@@ -225,8 +225,13 @@ class Wado:
 
     def _thumbnail(self, instance: Instance, named: str, view: View) -> bytes:
         with self.pool.lease(instance) as frames:
-            number = frame_numbers(named, len(frames))[0] if named else len(frames) // 2
-            return thumbnail(frames, number, view)
+            if named:
+                return thumbnail(frames, frame_numbers(named, len(frames))[0], view)
+            *others, last = dict.fromkeys((len(frames) // 2, 0, len(frames) - 1))
+            for number in others:
+                with suppress(PixelDataError):  # the middle frame may be damaged; any other will do
+                    return thumbnail(frames, number, view)
+            return thumbnail(frames, last, view)
 
     async def bulkdata(self, request: Request) -> Response:
         """Answer ``/bulkdata/{TAG}[/{ITEM}/{TAG}...]``; pixel data as the bytes of the stored value, by range."""

@@ -158,7 +158,7 @@ function bar() {
   }, 100);
 }
 
-function toggle() { if (!player) return; player.playing ? player.pause() : player.play(); $("play").textContent = player.playing ? "Pause" : "Play"; }
+function toggle() { if (!player) return; player.playing ? player.pause() : player.play(); $("play").textContent = player.playing ? "Pause" : "Play"; if (!player.playing) $("speed").textContent = ""; }
 function step(count) { if (!player) return; player.pause(); player.go(player.current + count); }
 function setWindow(level, width) {
   if (!player || $("windowing").hidden) return;

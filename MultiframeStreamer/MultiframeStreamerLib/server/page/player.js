@@ -91,6 +91,10 @@ export class Player extends EventTarget {
       const now = performance.now();
       this.shown = this.shown.filter((time) => now - time < 1000); this.shown.push(now);
     }
+    else if (this.errors.has(this.current)) {  // the picture before must not pass for this one
+      this.context.fillStyle = "#000";
+      this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    }
     this.dispatchEvent(new CustomEvent("frame", { detail: { frame: this.current, drawn: Boolean(bitmap), error: this.errors.get(this.current) } }));
     this.fill();
   }
