@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from AutoSegmentQueueLib.ledger_changes import admit, change, end, fetch, insert, note_event, update
+from AutoSegmentQueueLib.ledger_changes import admit, change, end, fetch, insert, insert_complete, note_event, update
 from AutoSegmentQueueLib.ledger_leases import LeaseLedger
 from AutoSegmentQueueLib.ledger_rows import Content, Event, Job, NewJob, event_of, job_of
 from AutoSegmentQueueLib.ledger_store import NoSuchJob, NotAllowed
@@ -27,9 +27,7 @@ class Ledger(LeaseLedger):
     def enqueue(self, new: NewJob, content: Content) -> Job:
         """Queue a job whose input is complete and checked; it is on disk when this returns."""
         with self.writing() as connection:
-            now = self.now()
-            job = insert(connection, new, State.RECEIVED, now)
-            return admit(connection, change(connection, job, State.STABILISING, now), content, now)
+            return insert_complete(connection, new, content, self.now())
 
     def stabilise(self, job_id: str, signature: str, note: str = "") -> Job:
         """Say that an input is being watched, with the signature it had last."""

@@ -16,6 +16,7 @@ from AutoSegmentQueueLib.states import ACTIVE, ENDED, TRANSITIONS, State
 
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # no 0, o, 1, i, l: people read ids to each other
 _ID_LENGTH = 8
+_NOTE = "INSERT INTO history (at, job, state, previous, attempt, fence, note) VALUES (?, ?, ?, ?, ?, ?, ?)"
 NO_LEASE = {"lease_owner": None, "lease_start": None, "lease_until": None}
 
 
@@ -69,8 +70,18 @@ def insert(connection: sqlite3.Connection, new: NewJob, state: State, now: float
     marks = ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO jobs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
     job = fetch(connection, values["id"])
-    note_event(connection, job, None, now, "")
+    _note_way_to(connection, job, now)
     return job
+
+
+def _note_way_to(connection: sqlite3.Connection, job: Job, now: float) -> None:
+    """Write the history of a new row; one that is complete from the start has gone through what comes before."""
+    way: list[State] = [State.RECEIVED, State.STABILISING, State.QUEUED] if job.state is State.QUEUED else [job.state]
+    rows = [
+        (now, job.id, state, before, job.attempts, job.fence, "")
+        for before, state in zip([None, *way], way, strict=False)
+    ]
+    connection.executemany(_NOTE, rows)
 
 
 def change(connection: sqlite3.Connection, job: Job, to: State, now: float, note: str = "", **columns: Any) -> Job:
@@ -100,16 +111,22 @@ def update(connection: sqlite3.Connection, job_id: str, **columns: Any) -> None:
 
 def note_event(connection: sqlite3.Connection, job: Job, previous: State | None, now: float, note: str) -> None:
     """Write one line of history."""
-    connection.execute(
-        "INSERT INTO history (at, job, state, previous, attempt, fence, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (now, job.id, job.state.value, previous.value if previous else None, job.attempts, job.fence, note),
-    )
+    connection.execute(_NOTE, (now, job.id, job.state, previous, job.attempts, job.fence, note))
 
 
 def key_of(job: Job | NewJob, content: Content) -> str:
     """Return the idempotency key: equal content of which the same is wanted has the same key."""
     wanted = [content.sha256, job.kind, job.engine, job.options, json.loads(chain_json(job.chain))]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+
+def insert_complete(connection: sqlite3.Connection, new: NewJob, content: Content, now: float) -> Job:
+    """Add a job whose input is complete; equal content that is known already takes the longer way and is linked."""
+    key = key_of(new, content)
+    if _same_work(connection, key, "") is not None:
+        return admit(connection, insert(connection, new, State.STABILISING, now), content, now)
+    known = {"sha256": content.sha256, "bytes": content.bytes, "voxels": content.voxels}
+    return insert(connection, new, State.QUEUED, now, key=key, queued=now, **known)
 
 
 def admit(connection: sqlite3.Connection, job: Job, content: Content, now: float) -> Job:

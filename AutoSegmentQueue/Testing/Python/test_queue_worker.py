@@ -257,6 +257,8 @@ def test_a_killed_worker_loses_nothing_and_another_goes_on_at_once(bench: Bench)
     "point", ["publish.before-rename", "publish.staged", "publish.after-rename", "worker.validating", "worker.started"]
 )
 def test_a_frozen_worker_that_wakes_up_publishes_nothing_a_second_time(bench: Bench, point: str) -> None:
+    bench.settings = replace(bench.settings, lease_seconds=1.5)
+    bench.home.save(bench.settings)
     job = bench.add()
     zombie = worker_process(bench, f"{point}:1:stop")
     output = bench.home.output_of(bench.settings)
