@@ -1,15 +1,20 @@
-"""Panel of AutoSegmentQueue: what the queue will do; the queue itself is not built yet, and the panel says so."""
+"""Panel of AutoSegmentQueue: fields to the queue's settings, its process, and a live table of its jobs."""
 
 # No "from __future__ import annotations" in a file with a parameter node: its annotations must be types, not texts.
+import tempfile
+from pathlib import Path
 from typing import Annotated, Any
 
+import qt
 import slicer
 import vtk
-from AutoSegmentQueueLib import SegmentationSettings
+from AutoSegmentQueueLib import mrml, panel, panel_jobs
+from AutoSegmentQueueLib.home import Home, default_home
+from AutoSegmentQueueLib.ledger import Ledger
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Choice, Default, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -17,6 +22,8 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
+
+POLL_MS = 500  # the ledger is looked at so often; a look without changes takes less than a millisecond
 
 
 class AutoSegmentQueue(ScriptedLoadableModule):
@@ -28,41 +35,101 @@ class AutoSegmentQueue(ScriptedLoadableModule):
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.dependencies = ["DicomWorkbench"]
         parent.contributors = ["DicomWorkbench contributors"]
-        parent.helpText = _("A queue that segments scans one after another and delivers 3D models.")
+        parent.helpText = _(panel.HELP)
 
 
 @parameterNodeWrapper
 class AutoSegmentQueueParameterNode:
-    """What the panel shows and the scene keeps."""
+    """What the panel's fields hold."""
 
     scan: vtkMRMLScalarVolumeNode
+    home: Path
+    input: Path
+    output: Path
+    engine: Annotated[str, Choice(panel.ENGINES), Default("threshold")]
     task: Annotated[str, Default("total")]
-    quality: Annotated[str, Choice(["normal", "fast", "fastest"]), Default("normal")]
+    quality: Annotated[str, Choice(["normal", "fast", "faster"]), Default("normal")]
+    structureNames: str
+    device: Annotated[str, Choice(panel.DEVICES), Default("cpu")]
+    reduction: Annotated[float, WithinRange(0, 0.99), Default(0.9)]
+    stl: bool
+    obj: bool
 
 
 class AutoSegmentQueueLogic(ScriptedLoadableModuleLogic):
-    """From parameter node to settings."""
+    """From parameter node to the queue's home, settings and ledger."""
 
     def getParameterNode(self) -> AutoSegmentQueueParameterNode:
         return AutoSegmentQueueParameterNode(super().getParameterNode())
 
-    def settings(self, parameters: AutoSegmentQueueParameterNode) -> SegmentationSettings:
-        return SegmentationSettings(task=parameters.task, quality=parameters.quality)
+    def fields(self, parameters: AutoSegmentQueueParameterNode) -> dict[str, Any]:
+        return {name: getattr(parameters, name) for name in panel.FIELDS}
 
-    def whyNotReady(self, parameters: AutoSegmentQueueParameterNode) -> str:
-        """Return why Apply is disabled, empty text if it is enabled."""
-        return _("The queue is not part of this version yet; no scan can be added to it.")
+    def home(self, parameters: AutoSegmentQueueParameterNode) -> Home:
+        return Home(parameters.home.absolute() if parameters.home.name else default_home())
+
+    def saveSettings(self, parameters: AutoSegmentQueueParameterNode) -> Home:
+        """Make the home if it is new and keep the fields in it."""
+        home = Home.open(self.home(parameters).root)
+        home.save(panel.settings_of(self.fields(parameters), home.load()))
+        return home
+
+
+class JobTableModel(qt.QAbstractTableModel):
+    """Shows a `JobList` in a table view; older jobs are read when one scrolls to them."""
+
+    source = None
+
+    def show(self, source: panel_jobs.JobList | None) -> None:
+        self.beginResetModel()
+        self.source = source
+        if source:
+            source.reload()
+        self.endResetModel()
+
+    def refresh(self) -> None:
+        changes = self.source.refresh()
+        if changes.reset:
+            self.beginResetModel()
+            self.endResetModel()
+        elif changes.added:  # the list has them already; the view learns of it here
+            self.beginInsertRows(qt.QModelIndex(), 0, changes.added - 1)
+            self.endInsertRows()
+
+    def rowCount(self, parent: Any = None) -> int:
+        return len(self.source.jobs) if self.source else 0
+
+    def columnCount(self, parent: Any = None) -> int:
+        return len(panel_jobs.COLUMNS)
+
+    def data(self, index: Any, role: int = qt.Qt.DisplayRole) -> Any:
+        asked = {qt.Qt.DisplayRole: self.source.cell, qt.Qt.ToolTipRole: self.source.tip}.get(role)
+        return asked(index.row(), index.column()) if asked else None
+
+    def headerData(self, section: int, orientation: Any, role: int = qt.Qt.DisplayRole) -> Any:
+        isColumn = orientation == qt.Qt.Horizontal and role == qt.Qt.DisplayRole
+        return panel_jobs.COLUMNS[section] if isColumn else None
+
+    def canFetchMore(self, parent: Any = None) -> bool:
+        return bool(self.source and self.source.can_load_more)
+
+    def fetchMore(self, parent: Any = None) -> None:
+        page, first = self.source.next_page(), len(self.source.jobs)
+        if page:
+            self.beginInsertRows(qt.QModelIndex(), first, first + len(page) - 1)
+        self.source.take(page)
+        if page:
+            self.endInsertRows()
 
 
 class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """Connects the widgets of the .ui file with the parameter node."""
+    """Connects the widgets of the .ui file with the parameter node, the queue's process and its ledger."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._ledger = self._home = None
+        self._isServed = False
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -70,18 +137,41 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = AutoSegmentQueueLogic()
+        self.logic, self.model = AutoSegmentQueueLogic(), JobTableModel()
+        self.ui.jobsView.setModel(self.model)
+        self.ui.jobsView.verticalHeader().hide()
+        self.ui.jobsView.verticalHeader().setDefaultSectionSize(22)
+        for column, width in enumerate(panel_jobs.WIDTHS):
+            self.ui.jobsView.setColumnWidth(column, width)
+        self.ui.jobsView.connect("clicked(QModelIndex)", self.onJob)
+        launch = slicer.util.launchConsoleProcess
+        self.server = panel.QueueProcess(launch, self.ui.logText.appendPlainText, self.onEnded)
+        self.adder = panel.QueueProcess(launch, self.ui.logText.appendPlainText, self.onEnded)
+        for name in ("start", "addVolume", "addFiles", "addFolder", "load", "preview"):
+            getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
+        self.ui.stopButton.clicked.connect(self.server.stop)
+        for name in panel.CHANGES:
+            getattr(self.ui, f"{name}Button").clicked.connect(lambda _checked=False, name=name: self.change(name))
+        self.timer = qt.QTimer()
+        self.timer.setInterval(POLL_MS)
+        self.timer.timeout.connect(self.poll)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
+        self.timer.stop()
+        self.server.stop()
+        self.adder.stop()
+        self.closeLedger()
         self.removeObservers()
 
     def enter(self) -> None:
         self.initializeParameterNode()
+        self.timer.start()
 
     def exit(self) -> None:
+        self.timer.stop()
         self.setParameterNode(None)
 
     def onSceneStartClose(self, _caller: Any, _event: str) -> None:
@@ -105,19 +195,130 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onParameterChanged()
 
     def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
-        reason = self.logic.whyNotReady(self._parameterNode)
-        self.ui.applyButton.enabled = not reason
-        self.ui.applyButton.toolTip = reason or _("Add the scan to the queue.")
-        self.ui.statusLabel.text = reason
+        if not self._parameterNode:
+            return
+        home = self.logic.home(self._parameterNode)
+        if home != self._home:
+            self.closeLedger()
+            self._home = home
+            if (home.root / "settings.json").exists():  # the home knows what it was last used for
+                with slicer.util.tryWithErrorDisplay(_("The settings of this home cannot be used.")):
+                    for name, value in panel.fields_of(home.load()).items():
+                        setattr(self._parameterNode, name, value)
+        self.poll()
+
+    def closeLedger(self) -> None:
+        self.model.show(None)
+        if self._ledger:
+            self._ledger.close()
+        self._ledger = None
+
+    # ---- looking -----------------------------------------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Show what has changed since the last look."""
+        if not self._parameterNode:
+            return
+        if not self._ledger and self._home.ledger.exists():
+            self._ledger = Ledger(self._home.ledger)
+            self.model.show(panel_jobs.JobList(self._ledger))
+        self._isServed = self.server.running or panel.is_served(self._home)
+        if self._ledger:
+            self.model.refresh()
+            self.ui.jobsView.viewport().update()  # times go on; only what is visible is asked for
+        summary = self.model.source.summary() if self._ledger else _("Nothing has been queued in this home yet.")
+        self.ui.summaryLabel.text = summary
+        self.updateButtons()
+
+    def job(self) -> Any:
+        row = self.ui.jobsView.currentIndex().row()
+        return self.model.source.jobs[row] if self.model.source and 0 <= row < self.model.rowCount() else None
+
+    def updateButtons(self) -> None:
+        parameters = self._parameterNode
+        obstacle = panel.obstacle(self.logic.fields(parameters))
+        self.ui.engineLabel.text, self.ui.engineLabel.visible = obstacle, bool(obstacle)
+        self.ui.workSection.enabled = self.ui.foldersSection.enabled = not self._isServed
+        for widget in (self.ui.taskEdit, self.ui.qualityComboBox, self.ui.deviceComboBox):
+            widget.enabled = parameters.engine != panel.BUILT_IN
+        facts = (self._isServed, self.server.running, self.adder.running, bool(parameters.scan), bool(self._ledger))
+        for name, reason in panel.why_disabled(panel.Situation(obstacle, *facts, self.job())).items():
+            button = getattr(self.ui, f"{name}Button")
+            button.enabled, button.toolTip = not reason, reason or panel.TIPS[name]
+        self.ui.pauseButton.text = _("Go on") if self._ledger and self._ledger.paused else _("Pause")
+        self.ui.statusLabel.text = panel.RUNS if self._isServed else _("The queue does not run; jobs wait.")
+
+    def onJob(self, _index: Any) -> None:
+        self.ui.logText.plainText = panel.log_text(self._home, self.job())
+        self.updateButtons()
+
+    # ---- acting ------------------------------------------------------------------------------------------------------
+
+    def usedHome(self) -> Home:
+        return self._home if self._isServed else self.logic.saveSettings(self._parameterNode)
+
+    def run(self, process: panel.QueueProcess, verb: str, *arguments: str) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The queue cannot be used.")):
+            needed = slicer.packaging.load_requirements(self.resourcePath("AutoSegmentQueue-requirements.txt"))
+            slicer.packaging.pip_ensure(needed, requester="AutoSegmentQueue")
+            process.start(self.usedHome(), verb, *arguments)
+        self.poll()
+
+    def onEnded(self, code: int) -> None:
+        if code > 0:
+            self.ui.logText.appendPlainText(_("Ended with exit code {code}, see above.").format(code=code))
+        self.poll()
+
+    def onStart(self) -> None:
+        self.run(self.server, "serve")
+
+    def onAddFiles(self) -> None:
+        if files := qt.QFileDialog.getOpenFileNames(None, _("Add scans"), "", panel.FILE_KINDS):
+            self.run(self.adder, "add", *files)
+
+    def onAddFolder(self) -> None:
+        if folder := qt.QFileDialog.getExistingDirectory(None, _("Add a folder of DICOM files")):
+            self.run(self.adder, "add", folder)
+
+    def onAddVolume(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The volume cannot be added."), waitCursor=True):
+            scan, home = self._parameterNode.scan, self.usedHome()
+            path = panel.place_in_input(home, home.load(), scan.GetName(), lambda path: mrml.save_volume(scan, path))
+            if not self._isServed:  # otherwise the queue finds it by itself
+                self.run(self.adder, "add", str(path))
+
+    def change(self, name: str) -> None:
+        """Change something in the ledger and show it at once."""
+        with slicer.util.tryWithErrorDisplay(_("The queue cannot do this.")):
+            panel.CHANGES[name](self._ledger, self.job())
+            self.model.source.own_change()
+        self.poll()
+
+    def onLoad(self) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The result cannot be loaded."), waitCursor=True):
+            mrml.load_result(Path(self.job().output))
+
+    def onPreview(self) -> None:
+        if page := panel.result_file(self.job(), "preview.html"):
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page)))
 
 
 class AutoSegmentQueueTest(ScriptedLoadableModuleTest):
-    """Self-test: the panel says what it cannot do yet."""
+    """Self-test: a small scan made here is segmented by the built-in engine and its result is loaded."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
 
-    def test_applyIsDisabledAndSaysWhy(self) -> None:
+    def test_aSmallScanIsSegmentedAndLoaded(self) -> None:
+        from AutoSegmentQueueLib.panel_sample import run_sample_job
+
+        with tempfile.TemporaryDirectory() as folder:
+            node = mrml.load_result(run_sample_job(Path(folder)))
+            self.assertEqual(node.GetSegmentation().GetNumberOfSegments(), 3)
+
+    def test_fieldsBecomeTheSettingsOfAHome(self) -> None:
         logic = AutoSegmentQueueLogic()
-        self.assertTrue(logic.whyNotReady(logic.getParameterNode()))
-        self.assertEqual(logic.settings(logic.getParameterNode()), SegmentationSettings())
+        with tempfile.TemporaryDirectory() as folder:
+            parameters = logic.getParameterNode()
+            parameters.home, parameters.structureNames = Path(folder), "liver, spleen"
+            self.assertEqual(logic.saveSettings(parameters).load().segmentation.structures, ("liver", "spleen"))

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 from DicomWorkbenchLib.errors import Cancelled, DependencyError, InputError, ProcessError, SettingsError
@@ -74,7 +75,7 @@ def do(job: SegmentJob) -> int:
     _use_private_folder(job)
     progress = json_lines_progress()
     try:
-        if job.engine == SLICER_ENGINE and not inside_slicer():
+        if needs_slicer(job.engine):
             run_in_slicer(job, progress, token)
         else:
             run(job, progress, token)
@@ -87,6 +88,13 @@ def do(job: SegmentJob) -> int:
         job.fail(failure_class(error), message)
         return FAILED
     return DONE
+
+
+def needs_slicer(engine: str) -> bool:
+    """True if the job has to start Slicer: for its extension, or because there is no slicer-core (in Slicer's own Python)."""
+    if inside_slicer():
+        return False
+    return engine == SLICER_ENGINE or find_spec("slicer_core") is None
 
 
 def _use_private_folder(job: SegmentJob) -> None:

@@ -17,7 +17,7 @@ from DicomWorkbenchLib.errors import DependencyError, ProcessError
 from DicomWorkbenchLib.progress import CancelToken, Progress, json_lines_progress
 
 from AutoSegmentQueueLib.engines.child import run_child
-from AutoSegmentQueueLib.engines.slicer import EXTENSIONS, INSIDE, inside_slicer, slicer_command
+from AutoSegmentQueueLib.engines.slicer import EXTENSIONS, INSIDE, SlicerEngine, inside_slicer, slicer_command
 from AutoSegmentQueueLib.engines.totalsegmentator import private_variables
 from AutoSegmentQueueLib.job_model import FAILURE, MANIFEST, SegmentJob
 
@@ -53,7 +53,7 @@ def run_in_slicer(job: SegmentJob, progress: Progress, cancel: CancelToken) -> N
     progress(0, 100, "starting Slicer")
     result = run_child(
         slicer_arguments(job.path),
-        environment=slicer_environment(folder, job.engine_options.device),
+        environment=slicer_environment(folder, job),
         folder=folder,
         on_line=lambda line: _log(line),
         cancel=cancel,
@@ -81,20 +81,18 @@ def slicer_arguments(job_file: Path) -> list[str]:
     return [*slicer_command(), *quiet, *ours, "--python-script", str(library / SCRIPT), "--", str(job_file.absolute())]
 
 
-def slicer_environment(folder: Path, device: str) -> dict[str, str | None]:
-    """Return the variables for Slicer; what is set inside of it does not reach TotalSegmentator, so it is set here.
+def slicer_environment(folder: Path, job: SegmentJob) -> dict[str, str | None]:
+    """Return the variables for Slicer; what is set inside of it does not reach its TotalSegmentator, so it is set here.
 
-    The extension knows "gpu" only; which one is chosen by making no other one visible.
+    The extension knows "gpu" only; which one is chosen by making no other one visible. Other engines choose for themselves.
     """
-    gpu = "" if device == "cpu" else device.partition(":")[2] or os.environ.get("CUDA_VISIBLE_DEVICES")
-    return {
-        **private_variables(folder),
-        "CUDA_VISIBLE_DEVICES": gpu,
-        INSIDE: "1",
-        "PYTHONPATH": None,  # of our Python; Slicer has its own
-        "PYTHONHOME": None,
-        "VIRTUAL_ENV": None,
-    }
+    # PYTHONPATH and the like are those of our Python; Slicer has its own
+    variables: dict[str, str | None] = {INSIDE: "1", "PYTHONPATH": None, "PYTHONHOME": None, "VIRTUAL_ENV": None}
+    if job.engine == SlicerEngine.name:
+        device = job.engine_options.device
+        gpu = "" if device == "cpu" else device.partition(":")[2] or os.environ.get("CUDA_VISIBLE_DEVICES")
+        variables |= {**private_variables(folder), "CUDA_VISIBLE_DEVICES": gpu}
+    return variables
 
 
 class _ProgressFile:

@@ -193,3 +193,34 @@ def open_anatomy_exporter() -> Callable[[Any, Path, float], Path] | None:
         return written[0]
 
     return export
+
+
+def save_volume(node: Any, path: Path) -> bool:
+    """Write a volume of the scene as an uncompressed NRRD file, in patient coordinates, the transforms above it applied."""
+    copy = slicer.mrmlScene.AddNewNodeByClass(node.GetClassName(), node.GetName())
+    try:
+        copy.CopyContent(node)
+        copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+        copy.HardenTransform()
+        return bool(slicer.util.saveNode(copy, str(path), {"useCompression": 0}))
+    finally:
+        slicer.mrmlScene.RemoveNode(copy)
+
+
+def load_result(folder: Path) -> Any:
+    """Load the results of a job into the scene: the segmentation with surfaces, and the table.
+
+    Returns
+    -------
+    The ``vtkMRMLSegmentationNode``.
+
+    Raises
+    ------
+    RuntimeError : a file cannot be read.
+    """
+    node = slicer.util.loadSegmentation(str(folder / "segmentation.seg.nrrd"))
+    node.SetName(folder.name)
+    node.CreateClosedSurfaceRepresentation()
+    table = slicer.util.loadTable(str(folder / "statistics.csv"))
+    table.SetName(f"{folder.name} statistics")
+    return node

@@ -56,14 +56,20 @@ class ThresholdEngine:
             raise DependencyError(
                 "a GPU version of the engine threshold", hint="it runs on the CPU only; choose device cpu"
             )
-        wanted = _wanted(options.structures)
+        structures = wanted(options.structures)
         _check_is_ct(request.volume)
         labelmap = _Regions(request.volume, progress, cancel).labelmap()
         warnings = ("Thresholds only: contrast medium and metal count as bone, and no organ is told from another.",)
-        return Segmented(labelmap, wanted, {"name": self.name, "version": VERSION, "kind": "thresholds"}, warnings)
+        return Segmented(labelmap, structures, {"name": self.name, "version": VERSION, "kind": "thresholds"}, warnings)
 
 
-def _wanted(names: tuple[str, ...]) -> tuple[Structure, ...]:
+def wanted(names: tuple[str, ...]) -> tuple[Structure, ...]:
+    """Return the structures of these names, all for none.
+
+    Raises
+    ------
+    SettingsError : one is not known.
+    """
     known = {structure.name: structure for structure in STRUCTURES}
     if unknown := [name for name in names if name not in known]:
         raise SettingsError(f"the engine threshold knows {', '.join(known)}; not {', '.join(unknown)}")

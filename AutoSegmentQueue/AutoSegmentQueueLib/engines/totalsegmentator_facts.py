@@ -73,8 +73,11 @@ class Facts:
 
 
 def clean_environment() -> dict[str, str | None]:
-    """Return what is changed so that another Python sees its own packages only (in Slicer both variables are set)."""
-    return {"PYTHONPATH": None, "PYTHONHOME": None, "PYTHONNOUSERSITE": "1"}
+    """Return what is changed so that another Python finds its own packages and libraries only, also when we run in Slicer."""
+    clean: dict[str, str | None] = {"PYTHONPATH": None, "PYTHONHOME": None, "PYTHONNOUSERSITE": "1"}
+    if "SLICER_HOME" in os.environ:
+        clean |= {"LD_LIBRARY_PATH": None, "DYLD_LIBRARY_PATH": None}
+    return clean
 
 
 @lru_cache(maxsize=4)
