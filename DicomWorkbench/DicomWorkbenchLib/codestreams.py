@@ -52,8 +52,6 @@ def describe(data: bytes) -> CodeStream | None:
     return None
 
 
-
-
 def _jpeg(data: bytes) -> CodeStream | None:
     position, ycc = 2, None
     while True:
@@ -143,6 +141,67 @@ def _jxl_size(bits: _Bits, small: bool) -> int:
 _WITH_END = frozenset((b"\xff\xd8", b"\xff\x4f"))  # JPEG, JPEG-LS, JPEG 2000: their streams end with FFD9
 
 
+_J2K_START = b"\xff\x4f\xff\x51"
+_SIZ, _COD, _QCD, _SOT = 0xFF51, 0xFF52, 0xFF5C, 0xFF90
+_MOST_TILES = 65535
+
+
+def _damage_of_jpeg_2000(data: bytes) -> str:
+    """Say what in a JPEG 2000 main header no encoder can have meant; decoders divide by these numbers and crash on a zero.
+
+    References
+    ----------
+    ITU-T T.800 tables A.9 to A.27
+    """
+    seen, position = set(), 2
+    try:
+        while True:
+            marker, length = struct.unpack_from(">HH", data, position)
+            if marker == _SOT:
+                missing = {_SIZ, _COD, _QCD} - seen
+                return f"marker {min(missing):04X} is missing" if missing else ""
+            if not 0xFF50 <= marker <= 0xFF64 or length < 2 or position + 2 + length > len(data):
+                return f"at byte {position} there is no marker segment"
+            body = data[position + 4 : position + 2 + length]
+            damage = _damage_of_siz(body) if marker == _SIZ else _damage_of_cod(body) if marker == _COD else ""
+            if damage or (marker in seen and marker in (_SIZ, _COD, _QCD)):
+                return damage or "a marker segment is there twice"
+            seen.add(marker)
+            position += 2 + length
+    except (struct.error, IndexError):
+        return "it is cut off"
+
+
+def _damage_of_siz(body: bytes) -> str:
+    _, right, bottom, left, top, width, height, tile_left, tile_top, components = struct.unpack_from(
+        ">HIIIIIIIIH", body
+    )
+    if not (width and height and tile_left <= left < right and tile_top <= top < bottom):
+        return "image and tile sizes make no sense"
+    if tile_left + width <= left or tile_top + height <= top:
+        return "the first tile is empty"
+    if -(-(right - tile_left) // width) * -(-(bottom - tile_top) // height) > _MOST_TILES:
+        return "there are too many tiles"
+    if not components or len(body) != 36 + 3 * components:
+        return "the number of components makes no sense"
+    samples = [body[36 + 3 * i : 39 + 3 * i] for i in range(components)]
+    return (
+        "" if all(s[0] & 0x7F < 38 and s[1] == s[2] == 1 for s in samples) else "components are subsampled or too deep"
+    )
+
+
+def _damage_of_cod(body: bytes) -> str:
+    style, order, layers, transform, levels, wide, high, _, kernel = struct.unpack_from(">BBHBBBBBB", body)
+    if order > 4 or not layers or transform > 1 or levels > 32 or kernel > 1 or style > 7:
+        return "coding parameters make no sense"
+    if wide > 8 or high > 8 or wide + high > 8:
+        return "code blocks are too large"
+    precincts = body[10:]
+    if style & 1 and (len(precincts) != levels + 1 or any(not p & 15 or not p >> 4 for p in precincts[1:])):
+        return "precinct sizes make no sense"
+    return ""
+
+
 def problem_of(data: bytes, rows: int, columns: int, samples: int, bits_allocated: int) -> str:
     """Say in what a code stream contradicts the DICOM header or is incomplete; empty if nothing is wrong.
 
@@ -157,6 +216,8 @@ def problem_of(data: bytes, rows: int, columns: int, samples: int, bits_allocate
         return f"its code stream has {stream.components} components, the header says {samples}"
     if stream.bits > max(bits_allocated, 8):
         return f"its samples have {stream.bits} bits, the header allocates {bits_allocated}"
+    if data[:4] == _J2K_START and (damage := _damage_of_jpeg_2000(data)):
+        return f"its JPEG 2000 header is damaged: {damage}"
     if data[:2] in _WITH_END and data.rfind(b"\xff\xd9") < 0:
         return "its code stream has no end"
     return ""
