@@ -17,6 +17,7 @@ class Tag:
     SOP_INSTANCE: Final = 0x00080018
     MODALITY: Final = 0x00080060
     SERIES_DESCRIPTION: Final = 0x0008103E
+    PATIENT_ID: Final = 0x00100020  # only ever compared, never shown or written
     SLICE_THICKNESS: Final = 0x00180050
     ECHO_TIME: Final = 0x00180081
     ECHO_NUMBER: Final = 0x00180086

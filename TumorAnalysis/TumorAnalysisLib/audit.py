@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from DicomWorkbenchLib.errors import GeometryError
+from DicomWorkbenchLib.headers import Header, Tag
 from numpy.typing import NDArray
 
 from TumorAnalysisLib.grid import FloatArray, Grid
 from TumorAnalysisLib.names import natural_key
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 POSITION_TOLERANCE = 0.1  # of a slice step: headers round positions, but never by a tenth of a slice
 SPACING_TOLERANCE = 0.01  # relative
@@ -46,17 +43,16 @@ class MaskSlice:
     patient_id: str = ""
 
     @classmethod
-    def of(cls, file_name: str, header: Dataset) -> MaskSlice:
+    def of(cls, file_name: str, header: Header) -> MaskSlice:
         """Read the geometry from a header."""
-        number = header.get("InstanceNumber")
         return cls(
             file_name,
-            (int(header.get("Rows", 0)), int(header.get("Columns", 0))),
-            _floats(header.get("ImagePositionPatient"), 3),
-            _floats(header.get("ImageOrientationPatient"), 6),
-            _floats(header.get("PixelSpacing"), 2),
-            None if number is None else int(number),
-            str(header.get("PatientID", "")),
+            (header.integer(Tag.ROWS) or 0, header.integer(Tag.COLUMNS) or 0),
+            _if_complete(header.numbers(Tag.POSITION), 3),
+            _if_complete(header.numbers(Tag.ORIENTATION), 6),
+            _if_complete(header.numbers(Tag.PIXEL_SPACING), 2),
+            header.integer(Tag.INSTANCE_NUMBER),
+            header.text(Tag.PATIENT_ID),
         )
 
 
@@ -213,9 +209,5 @@ def _check_once(k: NDArray[np.int64]) -> None:
         raise GeometryError(f"{len(k) - len(np.unique(k))} mask slices lie at the position of another one")
 
 
-def _floats(value: Any, count: int) -> tuple[float, ...] | None:
-    try:
-        numbers = tuple(float(v) for v in value)
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == count and all(np.isfinite(numbers)) else None
+def _if_complete(numbers: tuple[float, ...], count: int) -> tuple[float, ...] | None:
+    return numbers if len(numbers) == count else None

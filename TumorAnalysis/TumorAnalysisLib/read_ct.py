@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from DicomWorkbenchLib.errors import NoDicomError
-from DicomWorkbenchLib.headers import read_dataset
+from DicomWorkbenchLib.headers import Tag, read_dataset, read_header
 from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.series import Series, Severity, scan
 from DicomWorkbenchLib.volume import read_volume
@@ -54,7 +54,7 @@ def ct_of(series: Series, *, jobs: int, progress: Progress, cancel: CancelToken,
     k, j, i = volume.array.shape
     grid = Grid((k, j, i), volume.matrix_lps)
     instances = [plane.instance for plane in series.planes]
-    header = read_dataset(instances[0].path, pixels=False, tags=[*KEYWORDS, "PatientID"])
+    header = read_dataset(instances[0].path, pixels=False, tags=KEYWORDS)
     metadata = metadata_of(header)
     names = {instance.path.name: number for number, instance in enumerate(instances)}
     numbers = {one.instance_number: number for number, one in enumerate(instances) if one.instance_number is not None}
@@ -62,7 +62,7 @@ def ct_of(series: Series, *, jobs: int, progress: Progress, cancel: CancelToken,
         grid,
         names if len(names) == k else {},
         numbers if len(numbers) == k else {},
-        str(header.get("PatientID", "")),
+        read_header(instances[0].path).text(Tag.PATIENT_ID),
     )
     remarks = tuple(str(problem) for problem in series.problems if problem.severity is not Severity.NOTE)
     return Ct(

@@ -129,9 +129,8 @@ class _Camera:
         start = np.array([slice_.start for slice_ in box], dtype=np.float64)
         origin = to_ijk @ (self.corner_lps + to_lps @ start - self.grid.matrix_lps[:3, 3])
         offset = origin[::-1] - np.array(mask.start_kji) + margin
-        shape = tuple(slice_.stop - slice_.start for slice_ in box)
-        field = ndimage.affine_transform(smooth, (to_ijk @ to_lps)[::-1], offset, output_shape=shape, order=1)
-        return field, box
+        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
+        return _interpolated(smooth, (to_ijk @ to_lps)[::-1], offset, shape), box
 
     def _box(self, mask: Mask) -> tuple[slice, slice, slice]:
         k, j, i = mask.voxels.shape
@@ -146,6 +145,32 @@ class _Camera:
         high = [min(int(np.ceil(v)) + 3, n) for v, n in zip(points.max(axis=0), limits, strict=True)]
         row, column, away = (slice(a, b) for a, b in zip(low, high, strict=True))
         return row, column, away
+
+
+def _interpolated(
+    values: NDArray[np.float32], matrix: FloatArray, offset: FloatArray, shape: tuple[int, int, int]
+) -> NDArray[np.float32]:
+    """Sample an image linearly at ``matrix @ index + offset`` for every index of an image of another shape."""
+    from scipy import ndimage
+
+    upright = max(*np.abs(matrix[0, 1:]), *np.abs(matrix[1:, 0])) * max(shape) < 0.01
+    if not upright:
+        return np.asarray(ndimage.affine_transform(values, matrix, offset, output_shape=shape, order=1))
+    # Slices across the axis about which the view turns: first within them, then between them; the same values in a third of the time.
+    planes = np.stack(
+        [
+            ndimage.affine_transform(plane, matrix[1:, 1:], offset[1:], output_shape=shape[1:], order=1)
+            for plane in values
+        ]
+    )
+    at = matrix[0, 0] * np.arange(shape[0]) + offset[0]
+    inside = (at >= 0) & (at <= len(planes) - 1)
+    below = np.clip(np.floor(at).astype(np.int64), 0, len(planes) - 2)
+    share = np.clip(at - below, 0, 1).astype(np.float32)[:, None, None]
+    out = planes[below] * (1 - share)
+    out += planes[below + 1] * share
+    out[~inside] = 0
+    return np.asarray(out)
 
 
 def _slopes(
