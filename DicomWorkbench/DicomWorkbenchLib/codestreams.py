@@ -153,7 +153,8 @@ def _damage_of_jpeg_2000(data: bytes) -> str:
     ----------
     ITU-T T.800 tables A.9 to A.27
     """
-    seen, position = set(), 2
+    seen: set[int] = set()
+    position = 2
     try:
         while True:
             marker, length = struct.unpack_from(">HH", data, position)
