@@ -11,8 +11,9 @@ from DicomWorkbenchLib.series import LinkedObject
 
 from DicomOptimizerLib.encoding import compressed
 from DicomOptimizerLib.planning import SeriesPlan
+from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.settings import Compression
-from DicomOptimizerLib.slices import new_pixels, read_file
+from DicomOptimizerLib.slices import new_pixels
 
 SAMPLES = 3  # slices of a series differ little in size; these are taken at 1/4, 1/2 and 3/4 of it
 

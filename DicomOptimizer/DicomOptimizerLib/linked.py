@@ -12,13 +12,14 @@ from pydicom.dataset import Dataset
 from DicomOptimizerLib.contours import RoiResult
 from DicomOptimizerLib.deidentify import STRUCTURED_REPORTS
 from DicomOptimizerLib.presentation import scale_coordinates
+from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.references import rewire
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.rtstruct import remap_structures
 from DicomOptimizerLib.segmentation import remap_segmentation
 from DicomOptimizerLib.segmentation_pixels import pack_frames, unpack_frames
 from DicomOptimizerLib.settings import ContourRule
-from DicomOptimizerLib.slices import FileResult, Job, read_file
+from DicomOptimizerLib.slices import FileResult, Job
 from DicomOptimizerLib.stack import SliceStack
 from DicomOptimizerLib.writing import save
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from DicomWorkbenchLib.uids import UidMap
 
+from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.references import rewire
-from DicomOptimizerLib.slices import FileResult, Job, read_file
+from DicomOptimizerLib.slices import FileResult, Job
 from DicomOptimizerLib.writing import save
 
 

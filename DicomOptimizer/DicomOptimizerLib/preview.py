@@ -18,10 +18,11 @@ from DicomOptimizerLib.greyscale import window_of
 from DicomOptimizerLib.linked import LinkedSeries
 from DicomOptimizerLib.picture import Colour, Rgb, draw, enlarged
 from DicomOptimizerLib.planning import SeriesPlan
+from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.rtstruct import points_of
 from DicomOptimizerLib.settings import ContourRule
-from DicomOptimizerLib.slices import new_pixels, read_file, real_values, valid_pixels
+from DicomOptimizerLib.slices import new_pixels, real_values, valid_pixels
 
 SIDE = 384  # pixels of a picture's longer side
 COLOURS: tuple[Colour, ...] = (

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
-from DicomWorkbenchLib.errors import FileError
 from DicomWorkbenchLib.headers import quiet_pydicom
 from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.uids import UidMap
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from DicomOptimizerLib.deidentify import Deidentifier
 from DicomOptimizerLib.derivation import Treatment, describe, state_sources
 from DicomOptimizerLib.encoding import set_pixels
+from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.references import Changes, rewire
 from DicomOptimizerLib.resampling import resample, resample_masked
 from DicomOptimizerLib.writing import save
@@ -66,36 +62,29 @@ class FileResult:
     warnings: tuple[str, ...] = ()
 
 
-def read_file(path: Path, origin: str) -> tuple[Dataset, str, int]:
-    """Read a whole file once: its data set, SHA-256 and size.
+def stored_pixels(dataset: Dataset, origin: str) -> NDArray[Any]:
+    """Return the stored values (rows, columns) of a single-frame image; plain 16-bit data is taken as it lies in the file.
 
     Raises
     ------
-    FileError : it cannot be read or is no DICOM; the message names it.
+    PixelDataError : the pixels cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{origin} cannot be read: {error.strerror or error}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    is_part10 = content[128:132] == b"DICM"
-    try:
-        with quiet_pydicom():
-            dataset = pydicom.dcmread(io.BytesIO(content), force=not is_part10)
-    except (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
-        raise FileError(f"{origin} is a broken DICOM file: {error}") from error
-    if not hasattr(dataset, "file_meta") or dataset.file_meta is None:
-        dataset.file_meta = FileMetaDataset()
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = _guessed_syntax(dataset)
-    return dataset, digest, len(content)
+    keywords = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "SamplesPerPixel")
+    rows, columns, allocated, stored, signed, samples = (_short(dataset, keyword) for keyword in keywords)
+    is_plain = dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian and "PixelData" in dataset
+    if is_plain and allocated == stored == 16 and samples == 1 and signed in (0, 1):
+        data = dataset.get_item("PixelData").value
+        if isinstance(data, bytes) and len(data) == 2 * rows * columns:
+            return np.frombuffer(data, "<i2" if signed else "<u2").reshape(rows, columns)
+    return np.asarray(decode_pixels(dataset, origin=origin)[0])
 
 
-def _guessed_syntax(dataset: Dataset) -> UID:
-    implicit, little = dataset.original_encoding
-    if implicit or implicit is None:
-        return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+def _short(dataset: Dataset, keyword: str) -> int:
+    raw = dataset.get_item(keyword) if keyword in dataset else None
+    value = raw.value if raw is not None else None
+    if isinstance(value, bytes):
+        return int.from_bytes(value, "little") if len(value) == 2 else -1
+    return value if isinstance(value, int) else -1
 
 
 def real_values(dataset: Dataset, stored: NDArray[Any]) -> NDArray[Any]:
@@ -178,8 +167,8 @@ def process(task: SliceTask, job: Job, uids: UidMap) -> FileResult:
     """
     dataset, digest, size = read_file(task.path, task.origin)
     treatment = job.treatments[task.treatment]
-    stored = decode_pixels(dataset, origin=task.origin)
-    image = new_pixels(dataset, stored[0], treatment)
+    stored = stored_pixels(dataset, task.origin)
+    image = new_pixels(dataset, stored, treatment)
     source = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
     notes = job.deidentify.apply(dataset) if job.deidentify else []
     notes += describe(dataset, treatment, task.number)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from DicomOptimizerLib.slices import read_file
+from DicomOptimizerLib.reading import parse, read_file
 from DicomOptimizerLib.writing import encode_file, save
 from pydicom.data import get_testdata_file
 
@@ -61,6 +61,29 @@ def test_text_in_other_alphabets_survives(scan_folder: Path, tmp_path: Path) -> 
     dataset, _, _ = read_file(next((scan_folder / "ct").iterdir()), "ct")
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientName, dataset.StudyDescription = "Ångström^Åsa=山田", "größe"
+    inner = pydicom.Dataset()
+    inner.CodeMeaning = "Schädel"
+    dataset.ProcedureCodeSequence = [inner]
     save(dataset, tmp_path / "x.dcm")
-    again = pydicom.dcmread(tmp_path / "x.dcm")
+    again, _, _ = read_file(tmp_path / "x.dcm", "x")
+    assert again.ProcedureCodeSequence[0].CodeMeaning == "Schädel"
+    assert again == pydicom.dcmread(tmp_path / "x.dcm")
     assert (str(again.PatientName), again.StudyDescription) == ("Ångström^Åsa=山田", "größe")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_files_are_read_as_pydicom_reads_them(scan_folder: Path) -> None:
+    files = [Path(str(get_testdata_file(name))) for name in FILES]
+    own = 0
+    for path in (*files, *scan_folder.glob("R?.dcm"), scan_folder / "SEG", next((scan_folder / "ct").iterdir())):
+        theirs, mine = pydicom.dcmread(path, force=True), read_file(path, path.name)[0]
+        assert mine == theirs, path
+        own += parse(path.read_bytes()) is not None
+    assert own >= 5, "the usual kind of file is read here"
+
+
+def test_what_is_cut_off_or_unusual_is_left_to_pydicom(scan_folder: Path) -> None:
+    content = next((scan_folder / "ct").iterdir()).read_bytes()
+    assert parse(content) is not None
+    for odd in (content[:-10], content[132:], b"", content[:200], content.replace(b"CS", b"??", 1)):
+        assert parse(odd) is None
