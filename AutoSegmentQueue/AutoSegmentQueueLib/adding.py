@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,12 @@ class Wanted:
     kind: str = kinds.SEGMENT
     options: dict[str, Any] = field(default_factory=dict)
     then: tuple[str, ...] = ()
+    then_options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     priority: int = 0
     user: str = ""
 
     def __post_init__(self) -> None:
-        for kind, options in ((self.kind, self.options), *((one, {}) for one in self.then)):
+        for kind, options in ((self.kind, self.options), *self._steps()):
             kinds.check_kind(kind, options)
 
     def new_job(self, home: Home, path: Path, signature: str) -> NewJob:
@@ -49,8 +51,11 @@ class Wanted:
             owned=home.input_of(self.settings) in path.parents,
             priority=self.priority,
             user=self.user,
-            chain=tuple(Step(kind) for kind in self.then),
+            chain=tuple(Step(kind, options) for kind, options in self._steps()),
         )
+
+    def _steps(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(kind, dict(self.then_options.get(kind, {}))) for kind in self.then]
 
 
 def add_path(home: Home, ledger: Ledger, path: Path, wanted: Wanted) -> Job:

@@ -143,9 +143,8 @@ def work(home: Path | None, stay: bool, output: Path | None, slots: int | None) 
 @work_options
 @click.option("--kind", default="segment", show_default=True, help="segment, optimize, tumors or spheres.")
 @click.option("--options", "settings_json", default="{}", help="Settings of another kind, as JSON.")
-@click.option(
-    "--then", multiple=True, help="Kind of the job after it, once for each step: --then tumors --then optimize."
-)
+@click.option("--then", multiple=True, help="Kind of the job after it, once for each: --then tumors --then optimize.")
+@click.option("--then-options", default="{}", help='Settings of those, as JSON: {"optimize": {"decimate": 2}}.')
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher ones come first.")
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs as JSON.")
 def add(
@@ -154,6 +153,7 @@ def add(
     kind: str,
     settings_json: str,
     then: tuple[str, ...],
+    then_options: str,
     priority: int,
     as_json: bool,
     **given: Any,
@@ -162,7 +162,7 @@ def add(
     from AutoSegmentQueueLib.adding import Wanted, add_path
 
     with opened(home) as (place, settings, ledger):
-        wanted = Wanted(chosen(settings, given), kind, _object(settings_json), then, priority)
+        wanted = Wanted(chosen(settings, given), kind, _object(settings_json), then, _object(then_options), priority)
         jobs = [add_path(place, ledger, path.absolute(), wanted) for path in files]
     if as_json:
         click.echo(json.dumps({"jobs": [_row(job) for job in jobs]}, indent=2))

@@ -18,11 +18,11 @@ from DicomWorkbenchLib.headers_parse import (
     UNDEFINED,
     NotDicom,
     ParsedHeader,
-    Tag,
     Unusual,
     inflating,
     parse_header,
 )
+from DicomWorkbenchLib.headers_tags import Tag
 from DicomWorkbenchLib.progress import CancelToken
 
 from AutoSegmentQueueLib.formats import MOST_VOXELS, Checked, NotComplete, NotUsable, ensure_closed
