@@ -22,6 +22,10 @@ SECONDS = 2.0  # the slowest a small file may take; the machine may be busy
 QUICK, LONG = 2_000, 50_000
 
 
+# imagecodecs' OpenJPH reports a damaged stream by an exception in a C callback, which Python can only print, and then raises its own.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 class MemorySource:
     """Bytes in memory that look like a file."""
 
