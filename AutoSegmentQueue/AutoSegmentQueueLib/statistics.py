@@ -12,6 +12,8 @@ from DicomWorkbenchLib.geometry import Point3, transform_points
 
 from AutoSegmentQueueLib.engines.model import ImageVolume, Segmented, Structure
 
+STRAY_PERCENT = 2.0  # of a structure's voxels; smoothing takes small islands away from its surface
+
 
 @dataclass(frozen=True)
 class StructureFigures:
@@ -25,6 +27,7 @@ class StructureFigures:
     touches_edge : it reaches the edge of the scan, so a part of it may be missing.
     centroid_lps_mm : mean of its voxels' centres.
     lowest_lps_mm, highest_lps_mm : corners of the box around its voxels' centres.
+    core_lowest_lps_mm, core_highest_lps_mm : the same without the outermost `STRAY_PERCENT` along each axis: without specks.
     """
 
     name: str
@@ -40,6 +43,8 @@ class StructureFigures:
     centroid_lps_mm: Point3
     lowest_lps_mm: Point3
     highest_lps_mm: Point3
+    core_lowest_lps_mm: Point3
+    core_highest_lps_mm: Point3
 
 
 def measure(volume: ImageVolume, segmented: Segmented) -> list[StructureFigures]:
@@ -72,6 +77,8 @@ def _figures(
         _point(places.mean(axis=0)),
         _point(places.min(axis=0)),
         _point(places.max(axis=0)),
+        _point(np.percentile(places, STRAY_PERCENT, axis=0)),
+        _point(np.percentile(places, 100 - STRAY_PERCENT, axis=0)),
     )
 
 

@@ -175,12 +175,16 @@ def _check_models(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 def _check_part(part: Part, expected: Manifest, spacing_mm: float, own: bool) -> Iterator[str]:
     low, high = np.asarray(expected["lowest_lps_mm"]), np.asarray(expected["highest_lps_mm"])
+    core_low, core_high = np.asarray(expected["core_lowest_lps_mm"]), np.asarray(expected["core_highest_lps_mm"])
     tolerance = SURFACE_TOLERANCE_VOXELS * spacing_mm + SURFACE_TOLERANCE_SHARE * (high - low)
     points = part.points_lps_mm
     if len(points) == 0 or not np.isfinite(points).all():
         yield f"{part.name} has no usable points"
         return
-    off = np.maximum(np.abs(points.min(axis=0) - low), np.abs(points.max(axis=0) - high))
+    # Nothing may lie outside of the voxels, and nothing but specks may be missing.
+    outside = np.maximum(low - points.min(axis=0), points.max(axis=0) - high)
+    missing = np.maximum(points.min(axis=0) - core_low, core_high - points.max(axis=0))
+    off = np.maximum(outside, missing)
     if (off > tolerance).any():
         yield f"{part.name} is up to {off.max():.1f} mm away from where its voxels are"
     elif expected["voxels"] >= LEAST_VOXELS_FOR_CENTROID:

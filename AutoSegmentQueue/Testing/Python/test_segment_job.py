@@ -467,3 +467,14 @@ def test_figures_of_an_oblique_grid_are_true() -> None:
     assert one.mean == pytest.approx(array[labels == 7].mean())
     assert one.centroid_lps_mm == pytest.approx((10 + 2 * 1.5, 20 + 3 * 2.5, 30 - 1.5 * 2.5))
     assert not one.touches_edge
+
+
+def test_specks_that_smoothing_removes_do_not_make_a_result_invalid(tmp_path: Path) -> None:
+    """Thirty voxels of bone in a corner of the body: 1.1 ml, so the engine keeps them, far from the spine."""
+    array = trunk()
+    array[1, 9:14, 7:13] = 700
+    result, _ = run(write_job(tmp_path, write_image(tmp_path / "scan.nrrd", array), options={"reduction": 0.95}))
+    bone = next(one for one in manifest_of(result)["structures"] if one["name"] == "bone")
+    assert bone["lowest_lps_mm"][0] == pytest.approx(-90 + 7 * 3)
+    assert bone["voxels"] == 24 * 36 + 30
+    assert check_result(result) == []
