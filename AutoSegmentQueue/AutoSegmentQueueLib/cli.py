@@ -115,7 +115,7 @@ def serve(
             f"ready: engine {settings.engine}, {settings.slots} slot(s); stop with Ctrl-C",
         )
         with cancel_on_signals() as cancel:
-            run(place, settings, ledger, cancel, lambda: click.echo("\n".join(lines), err=True))
+            run(place, settings, ledger, cancel, lambda: _tell("\n".join(lines)), _tell)
 
 
 @command.command()
@@ -267,6 +267,10 @@ def history(home: Path | None, job_id: str) -> None:
         for event in ledger.history(ledger.job(job_id).id):
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(event.at))
             click.echo(f"{event.event:>8}  {stamp}  {event.state:<11}  {event.note}".rstrip())
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _with(settings: QueueSettings, values: dict[str, Any]) -> QueueSettings:

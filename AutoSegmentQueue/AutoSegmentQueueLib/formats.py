@@ -69,9 +69,9 @@ def base_name(path: Path) -> str:
 
 def ensure_closed(path: Path) -> None:
     """Raise `StillOpen` if another program is known to write the file (Linux: a lease; Windows: a rename onto itself)."""
-    if sys.platform == "linux":
+    if sys.platform != "win32":
         _ensure_closed_linux(path)
-    elif sys.platform == "win32":
+    else:
         try:
             path.rename(path)
         except PermissionError as error:
@@ -119,6 +119,8 @@ def _checker(path: Path, head: bytes) -> Callable[[Path, CancelToken], Checked]:
 
 
 def _ensure_closed_linux(path: Path) -> None:
+    if sys.platform != "linux":
+        return
     import errno
     import fcntl
     import signal

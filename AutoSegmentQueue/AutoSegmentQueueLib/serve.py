@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,11 +27,19 @@ LONGEST_PAUSE_SECONDS = 5.0
 class IntakeLoop:
     """Looks at the input folder until stopped: at once after a change was noticed, otherwise every now and then."""
 
-    def __init__(self, intake: Intake, retention: Retention, settings: QueueSettings, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        retention: Retention,
+        settings: QueueSettings,
+        wake: Callable[[], None],
+        tell: Callable[[str], None],
+    ) -> None:
         self._intake = intake
         self._retention = retention
         self._settings = settings
         self._wake = wake
+        self._tell = tell
         self._changed = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake")
@@ -78,7 +85,7 @@ class IntakeLoop:
 
     def _say(self, problem: str) -> None:
         if problem and problem != self.problem:
-            print(f"intake: {problem}", file=sys.stderr, flush=True)  # noqa: T201 - the log of a server
+            self._tell(f"intake: {problem}")
         self.problem = problem
 
 
@@ -111,8 +118,15 @@ def watching(folder: Any, notice: Callable[[], None]) -> Iterator[bool]:
         observer.join()
 
 
-def serve(home: Home, settings: QueueSettings, ledger: Ledger, cancel: CancelToken, ready: Callable[[], None]) -> None:
-    """Run intake and workers until cancelled; ``ready`` is called when both run.
+def serve(
+    home: Home,
+    settings: QueueSettings,
+    ledger: Ledger,
+    cancel: CancelToken,
+    ready: Callable[[], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Run intake and workers until cancelled; ``ready`` is called when both run, ``tell`` with what is wrong.
 
     Raises
     ------
@@ -128,7 +142,7 @@ def serve(home: Home, settings: QueueSettings, ledger: Ledger, cancel: CancelTok
             raise OutputError(f"{error.filename} cannot be made: {error.strerror}") from error
         worker = Worker(home, settings, ledger)
         remove_stale_folders(home, ledger)
-        loop = IntakeLoop(intake, Retention(home, settings, ledger), settings, worker.executor.wake)
+        loop = IntakeLoop(intake, Retention(home, settings, ledger), settings, worker.executor.wake, tell)
         with watching(intake.folder, loop.notice):
             loop.start()
             reach("serve.ready")

@@ -162,7 +162,7 @@ def _serve_and_leave(root: Path, plan: str) -> None:
         home = Home.open(root)
         ledger = Ledger(home.ledger)
         with cancel_on_signals() as cancel:
-            serve(home, home.load(), ledger, cancel, lambda: None)
+            serve(home, home.load(), ledger, cancel, lambda: None, lambda text: None)
         code = 0
     finally:
         os._exit(code)  # nothing of the test process this one was forked from may run here
