@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from DicomWorkbenchLib.codestreams import problem_of
 from DicomWorkbenchLib.errors import DependencyError, PixelDataError
 from DicomWorkbenchLib.pixels_codecs import decode_frame
 from DicomWorkbenchLib.pixels_format import PixelFormat as Form
@@ -12,7 +11,7 @@ from DicomWorkbenchLib.pixels_native import native_frame
 from DicomWorkbenchLib.windowing import Window, apply_window
 
 from .pixel_format import PixelFormat
-from .syntaxes import Family, syntax_of
+from .syntaxes import syntax_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,10 +59,6 @@ def decoded(data: bytes, transfer_syntax: str, pixels: PixelFormat) -> Array:
         needed = (pixels.frame_bits(native=True) + 7) // 8
         samples = native_frame(data[:needed], 0, form)
     else:
-        if syntax.has_start_marker and syntax.family is not Family.RLE:
-            problem = problem_of(data, pixels.rows, pixels.columns, pixels.samples, pixels.bits_allocated)
-            if problem:
-                raise PixelDataError(f"the frame cannot be decoded: {problem}")
         samples = _by_codec(data, form)
     return _moved_down(samples, pixels)
 

@@ -1,7 +1,8 @@
 """Run every benchmark, print its table, and record all of them in docs/benchmarks.md and docs/benchmarks.json.
 
 A benchmark is a file ``bench_NAME.py`` beside this one with ``main(quick: bool) -> list[dict]``; a row has "name", "ratio" (how many
-times better than the peer, above 1 is better) and whatever else it measured. Each runs in a process of its own, so that memory figures stand alone.
+times better than the peer, above 1 is better) and whatever else it measured. Each runs in a process of its own, so that memory figures
+stand alone.
 
 Usage: .venv/bin/python Testing/Benchmarks [--quick] [NAME ...]
 """
