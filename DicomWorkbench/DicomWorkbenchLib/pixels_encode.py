@@ -41,7 +41,9 @@ def encode_frame(samples: PixelArray, transfer_syntax_uid: str, *, quality: int 
     try:
         import imagecodecs
     except ImportError as error:
-        raise DependencyError("the Python package imagecodecs", hint="install it with: pip install imagecodecs") from error
+        raise DependencyError(
+            "the Python package imagecodecs", hint="install it with: pip install imagecodecs"
+        ) from error
     try:
         return bytes(encoder(imagecodecs, np.ascontiguousarray(samples), quality))
     except _ENCODER_ERRORS as error:
