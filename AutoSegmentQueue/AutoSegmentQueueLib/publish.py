@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -21,8 +22,11 @@ from DicomWorkbenchLib.report import sha256_of
 
 from AutoSegmentQueueLib.failpoints import reach
 from AutoSegmentQueueLib.ledger import Job, Ledger
+from AutoSegmentQueueLib.ledger_store import NoSuchJob, StaleFence
+from AutoSegmentQueueLib.states import ACTIVE
 
 MANIFEST = "manifest.json"
+_STAGE = re.compile(r"\.partial-(?P<job>[a-z2-9]{8})-(?P<fence>\w+)$")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -82,12 +86,28 @@ def drop_stages(target: Path, job_id: str, but: Path | None = None) -> None:
     for stage in target.parent.glob(f".*.partial-{job_id}-*"):
         if stage == but:
             continue
-        trash = stage.with_name(f".{job_id}.partial-trash-{uuid.uuid4().hex[:8]}")
+        trash = stage.with_name(
+            f".trash.partial-{job_id}-{uuid.uuid4().hex[:8]}"
+        )  # found again if we end before it is gone
         try:
             stage.rename(trash)
         except FileNotFoundError:  # published or removed this very moment
             continue
         shutil.rmtree(trash, ignore_errors=True)
+
+
+def drop_all_stages(ledger: Ledger, root: Path) -> None:
+    """Remove from the output folder what attempts of jobs that nobody holds any more have staged."""
+    for stage in root.glob(".*.partial-*"):
+        found = _STAGE.search(stage.name)
+        if found is None:
+            continue  # somebody else's
+        try:
+            job = ledger.job(found["job"])
+        except NoSuchJob:
+            continue
+        if job.state not in ACTIVE or found["fence"] != str(job.fence):
+            shutil.rmtree(stage, ignore_errors=True)
 
 
 def publish(ledger: Ledger, job: Job, result: Path, root: Path) -> Path:
@@ -113,6 +133,9 @@ def publish(ledger: Ledger, job: Job, result: Path, root: Path) -> Path:
         stage.rename(target)
         reach("publish.after-rename")
         sync(target.parent)
+    except StaleFence:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
     except FileNotFoundError as error:
         ledger.check_fence(job.id, job.fence)  # the usual reason: somebody else has got the job and removed the stage
         raise cannot_write(target, error) from error

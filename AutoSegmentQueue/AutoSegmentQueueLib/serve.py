@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from DicomWorkbenchLib.errors import OutputError, WorkbenchError
+from DicomWorkbenchLib.errors import OutputError, ProcessError, WorkbenchError
 from DicomWorkbenchLib.progress import CancelToken
 
 from AutoSegmentQueueLib.failpoints import reach
 from AutoSegmentQueueLib.home import Home, Lock
 from AutoSegmentQueueLib.intake import Intake
 from AutoSegmentQueueLib.ledger import Ledger
+from AutoSegmentQueueLib.publish import drop_all_stages
 from AutoSegmentQueueLib.retention import Retention
 from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.worker import Worker, remove_stale_folders
@@ -59,7 +60,18 @@ class IntakeLoop:
         self._changed.set()
         self._thread.join()
 
+    @property
+    def is_alive(self) -> bool:
+        """False once the thread has ended, by `stop` or by an error nobody expected."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
+        try:
+            self._until_stopped()
+        finally:
+            self._wake()
+
+    def _until_stopped(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
             self._look()
@@ -142,13 +154,18 @@ def serve(
             raise OutputError(f"{error.filename} cannot be made: {error.strerror}") from error
         worker = Worker(home, settings, ledger)
         remove_stale_folders(home, ledger)
+        drop_all_stages(ledger, home.output_of(settings))
         loop = IntakeLoop(intake, Retention(home, settings, ledger), settings, worker.executor.wake, tell)
         with watching(intake.folder, loop.notice):
             loop.start()
             reach("serve.ready")
             ready()
             try:
-                worker.run(cancel)
+                worker.run(cancel, until=lambda: not loop.is_alive)
+                if not loop.is_alive:
+                    raise ProcessError(
+                        "intake has ended by an error (above); the queue stops rather than go on without it"
+                    )
             finally:
                 loop.stop()
                 worker.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,9 +68,11 @@ class Worker:
         self._next_beat = self._next_reclaim = 0.0
         self._seen_version = -1
 
-    def run(self, cancel: CancelToken = NEVER, *, drain: bool = False) -> None:
-        """Work until cancelled; with ``drain``, until nothing is left that this worker could do."""
-        while not cancel.cancelled:
+    def run(
+        self, cancel: CancelToken = NEVER, *, drain: bool = False, until: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Work until cancelled or ``until`` says so; with ``drain``, until nothing is left that this worker could do."""
+        while not cancel.cancelled and not until():
             try:
                 self.round()
                 if drain and self._is_drained():

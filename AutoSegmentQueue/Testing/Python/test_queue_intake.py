@@ -176,6 +176,20 @@ def test_equal_content_runs_once_and_both_inputs_leave(place: Place) -> None:
     assert list(place.input.iterdir()) == [] and len(list(place.home.archive.rglob("*.nii"))) == 2
 
 
+def test_a_failed_scan_is_tried_again_from_where_it_was_put_and_then_archived(place: Place) -> None:
+    drop(place.input, "scan.nii", nifti())
+    place.pass_time(2 * WINDOW)
+    job = place.finish_next(ok=False)
+    place.retention.sweep()
+    assert sorted(path.name for path in place.home.failed.iterdir()) == ["scan.nii", "scan.nii.reason.txt"]
+    place.ledger.retry(job.id)
+    place.pass_time(2 * WINDOW)
+    assert place.finish_next().id == job.id
+    place.retention.sweep()
+    assert list(place.home.failed.iterdir()) == []
+    assert (place.home.archive / job.id / "scan.nii").read_bytes() == nifti()
+
+
 def test_a_file_that_is_replaced_while_it_waits_is_looked_at_again(place: Place) -> None:
     drop(place.input, "scan.nii", nifti(seed=1))
     place.pass_time(2 * WINDOW)

@@ -15,10 +15,12 @@ import pytest
 from AutoSegmentQueueLib.adding import Wanted, add_path
 from AutoSegmentQueueLib.executor_local import LocalExecutor
 from AutoSegmentQueueLib.failpoints import VARIABLE
-from AutoSegmentQueueLib.publish import MANIFEST, results_stand
+from AutoSegmentQueueLib.publish import MANIFEST, drop_all_stages, results_stand
+from AutoSegmentQueueLib.serve import serve
 from AutoSegmentQueueLib.states import Failure, State
 from AutoSegmentQueueLib.worker import Worker
-from DicomWorkbenchLib.errors import DependencyError
+from DicomWorkbenchLib.errors import DependencyError, ProcessError
+from DicomWorkbenchLib.progress import CancelToken
 from queue_testing import (
     digest_of,
     drop,
@@ -289,6 +291,34 @@ def test_only_one_server_serves_a_home(tmp_path: Path) -> None:
         wait_for(lambda: first.stderr and "ready" in first.stderr.readline())
         with serving(tmp_path / "home") as second:
             assert second.wait(20) == 1 and "served already" in second.stderr.read()
+
+
+def test_stages_nobody_works_on_are_removed_and_those_of_others_stay(bench: Bench) -> None:
+    job, output = bench.add(), bench.home.output_of(bench.settings)
+    bench.work()
+    for name in (
+        f".x.partial-{job.id}-1",
+        f".trash.partial-{job.id}-ab12",
+        ".theirs.partial-0123456789ab",
+        ".y.partial-zzzzzzzz-1",
+    ):
+        (output / name).mkdir()
+    drop_all_stages(bench.ledger, output)
+    left = sorted(path.name for path in output.iterdir())
+    assert left == [".theirs.partial-0123456789ab", ".y.partial-zzzzzzzz-1", "scan1"]
+
+
+def test_a_server_whose_intake_dies_stops_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object) -> int:
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr("AutoSegmentQueueLib.intake.Intake.look", broken)
+    monkeypatch.setattr("threading.excepthook", lambda error: None)
+    with (
+        opened_home(tmp_path / "home") as (home, settings, ledger),
+        pytest.raises(ProcessError, match="intake has ended"),
+    ):
+        serve(home, settings, ledger, CancelToken(), lambda: None, lambda text: None)
 
 
 def test_slots_are_per_device(tmp_path: Path) -> None:
