@@ -42,13 +42,14 @@ def add_segmentation(scan: Any, volume: ImageVolume, segmented: Segmented, name:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(scan)
+    present = np.bincount(segmented.labelmap.ravel(), minlength=1 << 16)
     single = [one.labels[0] for one in segmented.structures if len(one.labels) == 1]
     shared = _image(np.where(np.isin(segmented.labelmap, single), segmented.labelmap, 0), volume, (0, 0, 0))
     for structure in segmented.structures:
         image, label = (shared, structure.labels[0]) if len(structure.labels) == 1 else (None, 1)
         if image is None:
             image = _cropped(structure.mask(segmented.labelmap), volume)
-        elif not (segmented.labelmap == label).any():
+        elif not present[label]:
             image = None
         if image is not None:
             _add_segment(node, structure, image, label)

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from DicomWorkbenchLib.geometry import Point3, transform_points
+from DicomWorkbenchLib.geometry import FloatArray, Point3, transform_points
+from numpy.typing import NDArray
 
 from AutoSegmentQueueLib.engines.model import ImageVolume, Segmented, Structure
 
+Mask = NDArray[np.bool_]
+BIN_MM = 0.25  # of the histograms that percentiles of positions are read from
 STRAY_PERCENT = 2.0  # of a structure's voxels; smoothing takes small islands away from its surface
 
 
@@ -49,37 +52,76 @@ class StructureFigures:
 
 def measure(volume: ImageVolume, segmented: Segmented) -> list[StructureFigures]:
     """Measure every structure that has voxels, in the engine's order."""
+    from scipy.ndimage import find_objects
+
+    boxes = find_objects(segmented.labelmap)
     found = []
     for structure in segmented.structures:
-        index = np.argwhere(structure.mask(segmented.labelmap))  # (n, 3) as (k, j, i)
-        if len(index):
-            found.append(_figures(volume, structure, index))
+        parts = [boxes[label - 1] for label in structure.labels if label <= len(boxes) and boxes[label - 1] is not None]
+        if parts:
+            box = tuple(slice(min(p[a].start for p in parts), max(p[a].stop for p in parts)) for a in range(3))
+            found.append(_figures(volume, structure, structure.mask(segmented.labelmap[box]), box))
     return found
 
 
-def _figures(
-    volume: ImageVolume, structure: Structure, index: np.ndarray[tuple[int, int], np.dtype[np.intp]]
-) -> StructureFigures:
-    values = volume.array[tuple(index.T)].astype(np.float64)
-    edge = bool((index == 0).any() or (index == np.asarray(volume.array.shape) - 1).any())
-    places = transform_points(volume.matrix_lps, index[:, ::-1])
+def _figures(volume: ImageVolume, structure: Structure, mask: Mask, box: tuple[slice, ...]) -> StructureFigures:
+    values = volume.array[box][mask]
+    edge = any(part.start == 0 or part.stop == length for part, length in zip(box, volume.array.shape, strict=True))
+    places = _Places(volume.matrix_lps, mask, [part.start for part in box])
     return StructureFigures(
         structure.name,
         structure.labels[0],
-        len(index),
-        len(index) * volume.voxel_ml,
-        float(values.mean()),
-        float(values.std()),
+        len(values),
+        len(values) * volume.voxel_ml,
+        float(values.mean(dtype=np.float64)),
+        float(values.std(dtype=np.float64)),
         float(np.median(values)),
         float(values.min()),
         float(values.max()),
         edge,
-        _point(places.mean(axis=0)),
-        _point(places.min(axis=0)),
-        _point(places.max(axis=0)),
-        _point(np.percentile(places, STRAY_PERCENT, axis=0)),
-        _point(np.percentile(places, 100 - STRAY_PERCENT, axis=0)),
+        _point(places.mean),
+        _point(places.low),
+        _point(places.high),
+        _point(places.percentile(STRAY_PERCENT)),
+        _point(places.percentile(100 - STRAY_PERCENT)),
     )
+
+
+class _Places:
+    """Where the voxels of a mask are in LPS mm, gathered slice by slice: a body has tens of millions."""
+
+    def __init__(self, matrix_lps: FloatArray, mask: Mask, first_kji: Sequence[int]) -> None:
+        corners = np.array([[i, j, k] for k in (0, 1) for j in (0, 1) for i in (0, 1)]) * (
+            np.array(mask.shape[::-1]) - 1
+        )
+        self._matrix = matrix_lps @ _moved(first_kji[::-1])
+        ends = transform_points(self._matrix, corners)
+        self._start = ends.min(axis=0)
+        bins = np.ceil((ends.max(axis=0) - self._start) / BIN_MM).astype(int) + 1
+        self._counts = [np.zeros(count, np.int64) for count in bins]
+        self.low, self.high, total, number = ends.max(axis=0), ends.min(axis=0), np.zeros(3), 0
+        for k in np.flatnonzero(mask.any(axis=(1, 2))):
+            j, i = np.nonzero(mask[k])
+            points = transform_points(self._matrix, np.stack([i, j, np.full(len(i), k)], axis=1))
+            self.low = np.minimum(self.low, points.min(axis=0))
+            self.high = np.maximum(self.high, points.max(axis=0))
+            total += points.sum(axis=0)
+            number += len(points)
+            places = ((points - self._start) / BIN_MM).astype(int)
+            for axis, counts in enumerate(self._counts):
+                counts += np.bincount(places[:, axis], minlength=len(counts))
+        self.mean = total / number
+
+    def percentile(self, percent: float) -> FloatArray:
+        """Return (3,) the coordinates below which so many of the voxels are, to the width of a bin."""
+        found = [int(np.searchsorted(np.cumsum(c), percent / 100 * c.sum())) for c in self._counts]
+        return np.asarray(np.clip(self._start + (np.array(found) + 0.5) * BIN_MM, self.low, self.high))
+
+
+def _moved(first_ijk: Sequence[int]) -> FloatArray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = first_ijk
+    return matrix
 
 
 def _point(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Point3:

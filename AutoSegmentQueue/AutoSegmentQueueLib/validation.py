@@ -97,12 +97,12 @@ def _check_segmentation(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"the segmentation does not lie on the scan's grid: {reason}"
         return
     for expected in manifest["structures"]:
-        points = segmentation.points_of(expected["name"])
-        if points is None or not len(points):
+        count, centroid = segmentation.place_of(expected["name"])
+        if not count:
             yield f"the segmentation has no {expected['name']}"
-        elif len(points) != expected["voxels"]:
-            yield f"{expected['name']} has {len(points)} voxels in the segmentation and {expected['voxels']} in the label map"
-        elif np.abs(points.mean(axis=0) - expected["centroid_lps_mm"]).max() > GRID_TOLERANCE_MM:
+        elif count != expected["voxels"]:
+            yield f"{expected['name']} has {count} voxels in the segmentation and {expected['voxels']} in the label map"
+        elif np.abs(centroid - expected["centroid_lps_mm"]).max() > GRID_TOLERANCE_MM:
             yield f"{expected['name']} lies elsewhere in the segmentation than in the label map"
 
 
@@ -133,12 +133,16 @@ class _Segmentation:
             yield name, (layer, label)
             number += 1
 
-    def points_of(self, name: str) -> FloatArray | None:
-        """Return the voxels' centres (n, 3) in LPS mm, None if there is no such segment."""
-        if name not in self._segments:
-            return None
-        layer, label = self._segments[name]
-        return transform_points(self.matrix_lps, np.argwhere(self._layers[..., layer] == label)[:, ::-1])
+    def place_of(self, name: str) -> tuple[int, FloatArray]:
+        """Return the number of voxels of a segment, 0 if there is none, and their centroid in LPS mm."""
+        layer, label = self._segments.get(name, (0, -1))
+        mask = self._layers[..., layer] == label
+        along = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in (2, 1, 0)]
+        count = int(along[0].sum())
+        if not count:
+            return 0, np.zeros(3)
+        index = np.array([counts @ np.arange(len(counts)) / count for counts in along])
+        return count, transform_points(self.matrix_lps, index)
 
     def differs_from_grid(self, grid: Manifest) -> str:
         """Say how the grid differs from that of the scan; empty if it is a box out of it."""
