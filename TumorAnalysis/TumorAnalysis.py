@@ -8,7 +8,6 @@ import qt
 import slicer
 import vtk
 from DicomWorkbenchLib.panel_job import PanelJob
-from DicomWorkbenchLib.windowing import PRESETS
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -21,11 +20,11 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from TumorAnalysisLib import mrml
+from TumorAnalysisLib.panel_choices import Choices, enable_buttons
 from TumorAnalysisLib.panel_results import ResultsView
 from TumorAnalysisLib.patient import Role
 from TumorAnalysisLib.session import Session
 
-WINDOWS = ("liver", "abdomen", "soft tissue", "lung", "bone")
 CONNECTIVITIES = ((26, _("faces, edges, corners (26)")), (6, _("faces (6)")))
 
 
@@ -106,10 +105,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.job = PanelJob(
             slicer.util.launchConsoleProcess, self.onProgress, self.onDone, self.onFailed, self.onMessage
         )
-        self.ui.windowCombo.addItems([*WINDOWS, _("custom")])
-        self.ui.roleCombo.addItems([role.value for role in Role])
-        for _number, text in CONNECTIVITIES:
-            self.ui.connectivityCombo.addItem(text)
+        self.choices = Choices(self.ui, CONNECTIVITIES, _("custom"))
         self.ui.patientTable.horizontalHeader().setStretchLastSection(True)
         self.connectWidgets()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -136,6 +132,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self) -> None:
         self.job.cancel()
+        self.results.close()
         self.removeObservers()
         self.logic.session.close()
 
@@ -173,36 +170,22 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if shown:
             mrml.set_window(shown, self._parameterNode.level, self._parameterNode.width)
             mrml.set_opacity(shown, self._parameterNode.opacity)
-        window = (self._parameterNode.level, self._parameterNode.width)
-        presets = [(PRESETS[name].level, PRESETS[name].width) for name in WINDOWS]
-        self.ui.windowCombo.currentIndex = presets.index(window) if window in presets else len(WINDOWS)
-        connectivities = [number for number, _text in CONNECTIVITIES]
-        self.ui.connectivityCombo.currentIndex = connectivities.index(self._parameterNode.connectivity)
-        names = mrml.segment_names(self._parameterNode.segmentation) if self._parameterNode.segmentation else []
-        if names != [self.ui.organCombo.itemText(n) for n in range(self.ui.organCombo.count)]:
-            for combo in (self.ui.organCombo, self.ui.lesionCombo):
-                combo.clear()
-                combo.addItems(names)
-            self.ui.organCombo.currentIndex = next((n for n, name in enumerate(names) if name.lower() == "liver"), 0)
+        segmentation = self._parameterNode.segmentation
+        self.choices.follow(self._parameterNode, mrml.segment_names(segmentation) if segmentation else [])
         self.updateButtons()
 
     def updateButtons(self) -> None:
         if not self._parameterNode:
             return
         busy = self.job.running
-        reasons = self.logic.session.obstacles(self._parameterNode, self.selectedPatient(), bool(self.checkedLesions()))
-        for name, reason in reasons.items():
-            button = getattr(self.ui, name)
-            button.enabled = not (busy or reason)
-            button.toolTip = _("Wait until the job is done.") if busy else reason or button.text
-        self.ui.cancelButton.enabled = self.ui.progressBar.visible = busy
+        lesions = bool(self.choices.lesions())
+        reasons = self.logic.session.obstacles(self._parameterNode, self.selectedPatient(), lesions)
+        enable_buttons(self.ui, reasons, _("Wait until the job is done.") if busy else "")
+        self.ui.statusRow.visible = busy
 
     def selectedPatient(self) -> Any:
         row = self.ui.patientTable.currentRow()
         return self.logic.session.patients[row] if 0 <= row < len(self.logic.session.patients) else None
-
-    def checkedLesions(self) -> list[str]:
-        return [index.data() for index in self.ui.lesionCombo.checkedIndexes()]
 
     # Jobs
 
@@ -233,7 +216,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onAnalyseScene(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The segmentation could not be measured."), waitCursor=True):
             p = self._parameterNode
-            self.logic.takeScene(p.volume, p.segmentation, self.ui.organCombo.currentText, self.checkedLesions())
+            self.logic.takeScene(p.volume, p.segmentation, self.ui.organCombo.currentText, self.choices.lesions())
             self.analyse("")
 
     def analyse(self, patient: str) -> None:
@@ -277,12 +260,10 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.text = _("The role counts from the next analysis on and is recorded in its report.")
 
     def onWindowChosen(self, index: int) -> None:
-        if index < len(WINDOWS):
-            preset = PRESETS[WINDOWS[index]]
-            self._parameterNode.level, self._parameterNode.width = preset.level, preset.width
+        self.choices.take_window(index, self._parameterNode)
 
     def onConnectivityChosen(self, index: int) -> None:
-        self._parameterNode.connectivity = CONNECTIVITIES[index][0]
+        self.choices.take_connectivity(index, self._parameterNode)
 
     def onPlotBurden(self) -> None:
         self.results.plot(_("Burden"), 1, "lesions", "burden (%)", "patient")

@@ -10,11 +10,34 @@ from PySide6 import QtCore, QtWidgets
 from SlicerHost.answers import user
 from SlicerHost.faces import stands_for
 from SlicerHost.plain_property import plain
+from SlicerHost.qmrml_plots import qMRMLPlotView
 from SlicerHost.slice_views import SIZE, SliceWidget
 from SlicerHost.three_d_views import ThreeDWidget
 
 _VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 _FOUR_UP = 3  # vtkMRMLLayoutNode.SlicerLayoutFourUpView
+
+
+@stands_for("slicer.qMRMLPlotWidget")
+class qMRMLPlotWidget(QtWidgets.QWidget):
+    """A plot view of the layout."""
+
+    _view: qMRMLPlotView
+    _node: Any = None
+
+    def __init__(self, node: Any) -> None:
+        super().__init__()
+        self._view = qMRMLPlotView(self)
+        self._view.setMRMLPlotViewNode(node)
+        self._node = node
+
+    def plotView(self) -> qMRMLPlotView:
+        """Return the plot view without its frame."""
+        return self._view
+
+    def mrmlPlotViewNode(self) -> Any:
+        """Return the node of the view."""
+        return self._node
 
 
 @stands_for("slicer.app.layoutManager()")
@@ -25,6 +48,7 @@ class LayoutManager(QtCore.QObject):
     _scene: Any
     _slices: dict[str, SliceWidget]
     _three_d: ThreeDWidget
+    _plot: qMRMLPlotWidget
 
     def __init__(self, scene: Any, application_logic: Any) -> None:
         super().__init__()
@@ -35,6 +59,7 @@ class LayoutManager(QtCore.QObject):
         }
         camera = scene.AddNewNodeByClass("vtkMRMLCameraNode")
         self._three_d = ThreeDWidget(_layout_node(scene, "vtkMRMLViewNode", "1"), camera)
+        self._plot = qMRMLPlotWidget(_layout_node(scene, "vtkMRMLPlotViewNode", "PlotView1"))
 
     def sliceViewNames(self) -> tuple[str, ...]:
         """Return the names of the slice views."""
@@ -47,6 +72,10 @@ class LayoutManager(QtCore.QObject):
     def threeDWidget(self, index: int) -> ThreeDWidget | None:
         """Return a 3D view, or None."""
         return self._three_d if index == 0 else None
+
+    def plotWidget(self, index: int) -> qMRMLPlotWidget | None:
+        """Return a plot view with its frame, or None."""
+        return self._plot if index == 0 else None
 
     def mrmlSliceLogics(self) -> Any:
         """Return the slice logics as a VTK collection."""
@@ -77,7 +106,7 @@ class LayoutManager(QtCore.QObject):
     layout = plain(int, _FOUR_UP, lambda self: self.layoutChanged.emit(self.layout))
     threeDViewCount = QtCore.Property(int, lambda _self: 1)
     tableViewCount = QtCore.Property(int, lambda _self: 0)
-    plotViewCount = QtCore.Property(int, lambda _self: 0)
+    plotViewCount = QtCore.Property(int, lambda _self: 1)
 
 
 def _layout_node(scene: Any, class_name: str, name: str) -> Any:

@@ -23,6 +23,7 @@ from TumorAnalysisLib.analysis import PatientResult, analyse_patient, slice_rows
 from TumorAnalysisLib.cohort import cohort_rows
 from TumorAnalysisLib.components import Connectivity
 from TumorAnalysisLib.dataset import Dataset, PatientSource
+from TumorAnalysisLib.faults import fault_text, is_of_the_data, trace_text
 from TumorAnalysisLib.page import PatientPictures, report_page
 from TumorAnalysisLib.patient import PatientData
 from TumorAnalysisLib.patient_files import write_patient
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STEPS = 100  # progress units per patient
-# What broken files raise in the libraries that read them. A programming error may be among them: it then appears as the reason of
-# that one patient, and the others are still measured.
-BROKEN_DATA = (OSError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, EOFError)
 
 
 def run(settings: TumorSettings, progress: Progress = no_progress, cancel: CancelToken = NEVER) -> TumorReport:
@@ -164,8 +162,10 @@ class Cohort:
                         yield result
             except Cancelled:
                 raise
-            except (WorkbenchError, *BROKEN_DATA) as error:
-                self._add_unread(source, FAILED, _said(error))
+            except WorkbenchError as error:
+                self._add_unread(source, FAILED, str(error))
+            except Exception as error:  # noqa: BLE001 -- the others are still measured, and `faults` says that this is a bug
+                self._add_failed(source, error)
         self.rows.cohort = cohort_rows(self.rows.patients, self.rows.lesions, self._components())
 
     def warn(self, patient_id: str, texts: Sequence[str]) -> None:
@@ -253,6 +253,13 @@ class Cohort:
         self.rows.warnings.append({"patient": source.id, "kind": "warning", "warning": f"{status}: {reason}"})
         self._enter(row | {"warnings": [reason], "structures": [], "lesions": [], "components": []})
 
+    def _add_failed(self, source: PatientSource, error: Exception) -> None:
+        if is_of_the_data(error):
+            self._add_unread(source, FAILED, f"its files cannot be read: {error}")
+            return
+        self._add_unread(source, FAILED, fault_text(error))
+        self.warn(source.id, [trace_text(error)])
+
     def _enter(self, entry: dict[str, Any]) -> None:
         self._entries.append(entry)
         if self.settings.announce:
@@ -295,10 +302,6 @@ def _scaled(progress: Progress, first: int, total: int, name: str) -> Progress:
         progress(first + round(STEPS * min(max(share, 0.0), 1.0)), total, f"{name}: {message}")
 
     return report
-
-
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, WorkbenchError) else f"its data are broken ({type(error).__name__}: {error})"
 
 
 def _reasons(patients: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from TumorAnalysisLib.masks import Mask, crop
 from TumorAnalysisLib.session import SCENE_PATIENT
 
 Entry = Mapping[str, Any]  # a patient or a lesion of report.json
+DATA_SELECTED = "dataSelected(vtkStringArray*,vtkCollection*)"  # signal of qMRMLPlotView: ids of series, rows of each
 LONGEST_COLOR, SHORT_COLOR = (1.0, 0.85, 0.18), (0.34, 0.71, 0.91)
 
 
@@ -230,8 +231,15 @@ def save_for_analysis(volume: Any, segmentation: Any, folder: Path) -> Path:
 
     Raises
     ------
+    ValueError : CT or segmentation are under a transform, which the files would not show.
     OSError : the files cannot be written.
     """
+    for node, what in ((volume, "CT"), (segmentation, "segmentation")):
+        if node.GetParentTransformNode() is not None:
+            raise ValueError(
+                f"The {what} {node.GetName()} is under the transform {node.GetParentTransformNode().GetName()}. Files are "
+                "measured without it: harden the transform in the module Transforms, or take the node out of it."
+            )
     patient = folder / SCENE_PATIENT
     patient.mkdir(parents=True)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
@@ -271,6 +279,46 @@ def show_plot(chart: Any) -> None:
     if slicer.app.layoutManager() is None:
         return
     slicer.modules.plots.logic().ShowChartInLayout(chart)
+    for node in slicer.util.getNodesByClass("vtkMRMLPlotViewNode"):
+        if node.GetPlotChartNodeID() == chart.GetID():  # a click selects; at first it would move the chart
+            node.SetInteractionMode(slicer.vtkMRMLPlotViewNode.InteractionModeSelectPoints)
+
+
+class PlotSelection:
+    """Tells which row of which table a point belongs to that was selected in a plot view.
+
+    Parameters
+    ----------
+    on_point : called with the table node and the row of the first selected point.
+    """
+
+    def __init__(self, on_point: Callable[[Any, int], None]) -> None:
+        self._on_point = on_point
+        self._views: list[Any] = []
+
+    def connect(self) -> None:
+        """Listen to every plot view there is now; those known already are left alone."""
+        manager = slicer.app.layoutManager()
+        for number in range(manager.plotViewCount if manager is not None else 0):
+            view = manager.plotWidget(number).plotView()
+            if view not in self._views:
+                view.connect(DATA_SELECTED, self._selected)
+                self._views.append(view)
+
+    def disconnect(self) -> None:
+        """Listen no longer."""
+        for view in self._views:
+            view.disconnect(DATA_SELECTED, self._selected)
+        self._views.clear()
+
+    def _selected(self, series_ids: Any, selections: Any) -> None:
+        # Series and selections go together: the n-th array holds the rows that are selected of the n-th series.
+        for number in range(min(series_ids.GetNumberOfValues(), selections.GetNumberOfItems())):
+            series = slicer.mrmlScene.GetNodeByID(series_ids.GetValue(number))
+            rows = selections.GetItemAsObject(number)
+            if series is not None and rows.GetNumberOfValues():
+                self._on_point(series.GetTableNode(), int(rows.GetValue(0)))
+                return
 
 
 def example_scene() -> tuple[Any, Any]:

@@ -28,6 +28,11 @@ class ResultsView:
         self._ui, self._logic = ui, logic
         self._new_item, self._check_states = new_item, check_states
         self._tables: tuple[Any, Any] | None = None
+        self._plots = mrml.PlotSelection(self.point_selected)
+
+    def close(self) -> None:
+        """Let go of the plot views."""
+        self._plots.disconnect()
 
     def clear(self) -> None:
         """Empty all tables."""
@@ -70,6 +75,29 @@ class ResultsView:
         """Plot two columns of the lesions (0) or the patients (1)."""
         if self._tables:
             mrml.show_plot(mrml.add_plot(title, self._tables[table], x, y, labels))
+            self._plots.connect()
+
+    def point_selected(self, table: Any, row: int) -> None:
+        """Select the lesion or patient that a point of a plot stands for, and jump there.
+
+        Parameters
+        ----------
+        table : table node of the plot.
+        row : of that table.
+        """
+        if not self._tables or table not in self._tables:
+            return
+        lesions = self._logic.session.lesions
+        if table is self._tables[0]:
+            self._ui.lesionTable.selectRow(row)
+            return
+        patient = table.GetTable().GetColumnByName("patient").GetValue(row)
+        ids = [entry["id"] for entry in self._logic.session.patients]
+        if patient in ids:
+            self._ui.patientTable.selectRow(ids.index(patient))
+        first = next((n for n, lesion in enumerate(lesions) if lesion["patient"] == patient), None)
+        if first is not None:
+            self._ui.lesionTable.selectRow(first)
 
     def structure_checked(self, item: Any) -> None:
         """Show or hide a structure."""
@@ -93,14 +121,16 @@ class ResultsView:
         return True
 
     def lesion_selected(self) -> None:
-        """Jump to the selected lesion and show its diameters."""
+        """Jump to the selected lesion and show its diameters, if its patient is the one in the views."""
         row, lesions = self._ui.lesionTable.currentRow(), self._logic.session.lesions
         if not 0 <= row < len(lesions):
             return
-        shown = self._logic.shown
-        mrml.jump_to(lesions[row]["centroid_ras_mm"])
-        if shown and shown.patient_id == lesions[row]["patient"]:
+        shown, patient = self._logic.shown, lesions[row]["patient"]
+        if shown and shown.patient_id == patient:
+            mrml.jump_to(lesions[row]["centroid_ras_mm"])
             mrml.show_diameters(shown, lesions[row])
+        else:
+            self._ui.statusLabel.text = f"{patient} is not in the views: select it and show it to see this lesion."
 
     def _fill(self, table: Any, rows: Any) -> None:
         panel_tables.fill(table, rows, self._new_item)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from DicomWorkbenchLib.errors import NoDicomError
-from DicomWorkbenchLib.headers import Tag, read_dataset, read_header
+from DicomWorkbenchLib.headers import Tag, quiet_pydicom, read_dataset, read_header
 from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.series import Series, Severity, scan
 from DicomWorkbenchLib.volume import read_volume
@@ -55,7 +55,10 @@ def ct_of(series: Series, *, jobs: int, progress: Progress, cancel: CancelToken,
     grid = Grid((k, j, i), volume.matrix_lps)
     instances = [plane.instance for plane in series.planes]
     header = read_dataset(instances[0].path, pixels=False, tags=KEYWORDS)
-    metadata = metadata_of(header)
+    with quiet_pydicom(
+        f"{instances[0].origin} has a broken header"
+    ):  # its values are only understood when they are asked for
+        metadata = metadata_of(header)
     names = {instance.path.name: number for number, instance in enumerate(instances)}
     numbers = {one.instance_number: number for number, one in enumerate(instances) if one.instance_number is not None}
     reference = ReferenceSlices(

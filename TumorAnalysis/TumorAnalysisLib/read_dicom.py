@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from DicomWorkbenchLib.errors import FileError, GeometryError, InputError
-from DicomWorkbenchLib.headers import read_dataset
+from DicomWorkbenchLib.headers import quiet_pydicom, read_dataset
 from DicomWorkbenchLib.pixels import decode_pixels
 from DicomWorkbenchLib.progress import CancelToken, Progress, part_of
 from DicomWorkbenchLib.series import LinkedObject, Series
@@ -56,15 +56,10 @@ def read_object(linked: LinkedObject, reference: ReferenceSlices) -> list[Struct
     """Read the segments of a SEG or the regions of an RTSTRUCT; one that cannot be used comes with the reason."""
     try:
         dataset = read_dataset(linked.path)
-        return _segments(dataset, reference) if linked.modality == "SEG" else _regions(dataset, reference.grid)
+        with quiet_pydicom("an attribute is missing or broken without which the object cannot be understood"):
+            return _segments(dataset, reference) if linked.modality == "SEG" else _regions(dataset, reference.grid)
     except InputError as error:
         return [Structure(linked.modality, EMPTY, refused=f"{linked.origin}: {error}")]
-    except (
-        AttributeError,
-        KeyError,
-        IndexError,
-    ) as error:  # an attribute without which the object cannot be understood
-        return [Structure(linked.modality, EMPTY, refused=f"{linked.origin} lacks an attribute: {error}")]
 
 
 def _regions(dataset: Dataset, grid: Grid) -> list[Structure]:

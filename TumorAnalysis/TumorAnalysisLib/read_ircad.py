@@ -126,7 +126,7 @@ def _read_slice(file: Path) -> tuple[MaskSlice, Mask | None]:
         raise FileError(f"{file.name} is not a DICOM file") from error
     with PixelReader(file, origin=file.name, header=header) as reader:
         pixels = reader.frame(0)
-    box = crop(pixels[None] if pixels.ndim == 2 else pixels.any(axis=-1)[None])
+    box = crop(pixels[None] if pixels.ndim == 2 else (pixels != 0).any(axis=-1, keepdims=True)[None, :, :, 0])
     return MaskSlice.of(file.name, header), None if box.empty else box
 
 

@@ -11,6 +11,7 @@ import pytest
 import tumor_files as files
 from DicomWorkbenchLib.errors import InputError, NoDicomError
 from TumorAnalysisLib import TumorSettings, run
+from TumorAnalysisLib.analysis import analyse_patient
 
 TUMOR_ML = files.TUMOR.sum() * np.prod(files.SPACING) / 1000
 
@@ -233,3 +234,22 @@ def test_nothing_that_identifies_a_person_leaves_the_headers(tmp_path: Path) -> 
         if file.is_file():
             assert b"SECRET-ID-77" not in file.read_bytes()
             assert b"X^Y" not in file.read_bytes()
+
+
+def test_an_error_of_the_program_is_named_with_its_place_and_the_others_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from TumorAnalysisLib import job
+
+    def broken(data: Any, **options: Any) -> Any:
+        return analyse_patient(data, **options) if data.id == "good" else options["no such option: SECRET"]
+
+    files.write_patient(tmp_path / "cohort" / "bad")
+    files.write_patient(tmp_path / "cohort" / "good", seed=1)
+    monkeypatch.setattr(job, "analyse_patient", broken)
+    found = patients(tmp_path / "cohort")
+    assert_right(found["good"])
+    assert found["bad"]["status"] == "failed"
+    assert "error in this program, not in the data: KeyError in test_tumors_bad_input.py:" in found["bad"]["reason"]
+    assert any("job.py" in said and "(broken)" in said for said in found["bad"]["warnings"])
+    assert "SECRET" not in str(found["bad"])  # messages of errors may quote headers

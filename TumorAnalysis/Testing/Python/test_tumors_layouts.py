@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import tumor_files as files
+from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
 from TumorAnalysisLib import TumorSettings, analyse_cohort, run
 from TumorAnalysisLib.dataset import Dataset
 from TumorAnalysisLib.masks import crop, union
@@ -89,6 +91,25 @@ def test_a_dicom_seg_of_our_own_is_read_back_voxel_by_voxel(tmp_path: Path, refe
     found = lesions(both)
     assert found[0]["voxels"] == reference["voxels"]
     assert found[0]["longest_diameter_mm"] == pytest.approx(reference["longest_diameter_mm"])
+
+
+def test_a_structure_set_is_measured_with_organ_and_lesion_chosen_by_name(tmp_path: Path) -> None:
+    # Truth: areas of the analytic outlines times the slice distance; pixels of 3.9 mm follow an outline of this size to 2 %.
+    truth = make_ct_rtstruct(tmp_path / "rt", slices=40, size=128)
+    shutil.rmtree(tmp_path / "rt" / "SEG") if (tmp_path / "rt" / "SEG").is_dir() else (tmp_path / "rt" / "SEG").unlink()
+    settings = TumorSettings(tmp_path / "rt", tmp_path / "out", organ="Liver", lesion="Lesion.*", pictures=False)
+    (patient,) = run(settings).patients
+    structures = {one["name"]: one for one in patient["structures"]}
+    rois = {roi["name"]: roi["volume_ml"] for roi in truth["rtstruct"]["rois"]}
+    assert structures.keys() == rois.keys()
+    large = [name for name, volume_ml in rois.items() if volume_ml > 20]
+    assert {"Liver", "Lesion tapered", "Kidney cortex L nested", "Kidney cortex R keyhole", "Heart wall"} <= set(large)
+    for name in large:
+        assert structures[name]["volume_ml"] == pytest.approx(rois[name], rel=0.02), name
+    assert [lesion["name"] for lesion in patient["lesions"]] == ["Lesion tapered"]
+    assert structures["Liver"]["role"] == "organ"
+    assert patient["tumor_volume_ml"] == pytest.approx(rois["Lesion tapered"], rel=0.02)
+    assert patient["burden_tumor_over_liver_mask"] == pytest.approx(rois["Lesion tapered"] / rois["Liver"], rel=0.02)
 
 
 @pytest.mark.needs("dciodvfy")

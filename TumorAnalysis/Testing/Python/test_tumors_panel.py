@@ -106,6 +106,90 @@ def test_a_segmentation_of_the_scene_is_measured(panel: Any) -> None:
     assert abs(float(panel.ui.lesionTable.item(0, 3).text()) - 20) < 0.5
 
 
+@panel_test("TumorAnalysis", main_window=True, timeout_s=120)
+def test_a_point_clicked_in_a_plot_selects_its_row_and_jumps_there(panel: Any) -> None:
+    import vtk
+    from TumorAnalysisLib import mrml
+
+    def lesion(patient: str, name: str, at: float) -> dict[str, Any]:
+        ends = [[at, 0.0, 0.0], [at + 10, 0.0, 0.0]]
+        numbers = dict.fromkeys(
+            (
+                "volume_ml",
+                "longest_diameter_mm",
+                "short_axis_mm",
+                "feret_mm",
+                "sphericity",
+                "distance_to_surface_mm",
+                "hu_mean",
+            ),
+            at,
+        )
+        lines = {"longest_diameter_ends_lps_mm": ends, "short_axis_ends_lps_mm": ends}
+        place = {"centroid_ras_mm": [-at, at, 0.0], "contrast_to_parenchyma_hu": None}
+        return {"patient": patient, "name": name, **numbers, **lines, **place}
+
+    def patient(name: str, status: str, lesions: list[dict[str, Any]]) -> dict[str, Any]:
+        keys = (
+            "tumor_count",
+            "tumor_count_components",
+            "tumor_volume_ml",
+            "liver_volume_ml",
+            "burden",
+            "pixel_mm",
+            "slice_spacing_mm",
+        )
+        return {"id": name, "status": status, "reason": "broken", "lesions": lesions, "structures": [], "warnings": [], "sex": "",
+                "slices": 1, **dict.fromkeys(keys, 1.0)}  # fmt: skip
+
+    entries = [
+        patient("b0", "failed", []),
+        patient("p1", "ok", [lesion("p1", "t1", 1.0)]),
+        patient("p2", "ok", [lesion("p2", "t1", 3.0), lesion("p2", "t2", 5.0)]),
+    ]
+    for entry in entries:
+        panel.widget.results.add_patient(entry)
+    volume, segmentation = mrml.example_scene()
+    panel.logic.shown = mrml.ShownPatient("p2", volume, segmentation, 0, owned=False)
+    measured = dict.fromkeys(("patients", "patients_read", "patients_with_lesions", "lesions", "components"), 2)
+    panel.widget.results.take(Path(), {"patients": entries, "measured": measured})
+    panel.widget.updateButtons()
+    view = panel.slicer.app.layoutManager().plotWidget(0).plotView()
+
+    def select(row: int) -> None:
+        ids, rows, found = vtk.vtkStringArray(), vtk.vtkIdTypeArray(), vtk.vtkCollection()
+        chart = panel.slicer.util.getNodesByClass("vtkMRMLPlotChartNode")[-1]
+        ids.InsertNextValue(chart.GetNthPlotSeriesNodeID(0))
+        rows.InsertNextValue(row)
+        found.AddItem(rows)
+        view.dataSelected.emit(ids, found)
+
+    panel.click(panel.ui.sizePlotButton)
+    select(2)
+    assert panel.ui.lesionTable.currentRow() == 2
+    axial = next(n for n in panel.slicer.util.getNodesByClass("vtkMRMLSliceNode") if n.GetOrientation() == "Axial")
+    red = axial.GetSliceToRAS()
+    assert (red.GetElement(0, 3), red.GetElement(1, 3)) == (-5.0, 5.0)
+    panel.click(panel.ui.burdenPlotButton)
+    select(1)  # the second patient that could be read is the third of the list
+    assert (panel.ui.patientTable.currentRow(), panel.ui.lesionTable.currentRow()) == (2, 1)
+    select(0)
+    assert (panel.ui.patientTable.currentRow(), panel.ui.lesionTable.currentRow()) == (1, 0)
+    assert "p1 is not in the views" in panel.ui.statusLabel.text
+
+
+@panel_test("TumorAnalysis", timeout_s=120)
+def test_a_ct_under_a_transform_is_refused_with_advice(panel: Any, tmp_path: Path) -> None:
+    from TumorAnalysisLib import mrml
+
+    volume, segmentation = mrml.example_scene()
+    transform = panel.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Registration")
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    with pytest.raises(ValueError, match=r"CT Example CT is under the transform Registration.*harden"):
+        mrml.save_for_analysis(volume, segmentation, tmp_path / "scene")
+    assert not (tmp_path / "scene").exists()
+
+
 @panel_test("TumorAnalysis", timeout_s=120)
 def test_cancel_ends_the_job_and_leaves_nothing(panel: Any, cohort: Path) -> None:
     panel.ui.datasetEdit.currentPath = str(cohort)
