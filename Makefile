@@ -16,7 +16,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measurements against peers, written to docs/benchmarks.md (QUICK=1: short)"
 	@echo "make prove   the long proofs: kills, fuzzing"
-	@echo "make serve   look at the sample data in a browser"
+	@echo "make serve   the segmentation queue: drop scans into its input folder"
 
 setup:
 	@$(PYTHON) setup_environment.py
@@ -45,7 +45,7 @@ prove: dev
 	@$(BIN)/python -m pytest -m prove
 
 serve: setup
-	@$(BIN)/dicom-workbench demo serve-data --serve
+	@$(BIN)/dicom-workbench queue serve
 
 clean:
 	rm -rf .venv build dist demo-output .pytest_cache .mypy_cache .ruff_cache
