@@ -37,7 +37,7 @@ class Trial:
         self.root = root
         self.dropped: dict[str, str] = {}  # SHA-256 of content -> name
         self.kills = 0
-        with opened_home(root, stable_seconds=0.02, losses=10**6, crashes=10**6, lease_seconds=2.0):
+        with opened_home(root, stable_seconds=0.0, rescan_seconds=0.03, losses=10**6, crashes=10**6, lease_seconds=2.0):
             pass
 
     def drop(self, count: int) -> None:

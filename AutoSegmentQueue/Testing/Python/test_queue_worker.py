@@ -256,7 +256,14 @@ def test_a_killed_worker_loses_nothing_and_another_goes_on_at_once(bench: Bench)
 
 @LINUX
 @pytest.mark.parametrize(
-    "point", ["publish.before-rename", "publish.staged", "publish.after-rename", "worker.validating", "worker.started"]
+    "point",
+    [
+        "worker.started",
+        "publish.before-rename",
+        "publish.after-rename",
+        pytest.param("worker.validating", marks=pytest.mark.prove),
+        pytest.param("publish.staged", marks=pytest.mark.prove),
+    ],
 )
 def test_a_frozen_worker_that_wakes_up_publishes_nothing_a_second_time(bench: Bench, point: str) -> None:
     bench.settings = replace(bench.settings, lease_seconds=1.5)
