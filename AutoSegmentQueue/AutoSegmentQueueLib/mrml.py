@@ -136,10 +136,10 @@ def _reduced(surface: Any, reduction: float) -> Any:
     output = triangles.GetOutput()
     least = 1.0 - LEAST_TRIANGLES / max(output.GetNumberOfCells(), 1)
     if (target := min(reduction, least)) > 0:
-        decimate = vtk.vtkQuadricDecimation()
+        decimate = vtk.vtkDecimatePro()  # keeps holes and islands, and is many times faster than vtkQuadricDecimation
         decimate.SetInputData(output)
         decimate.SetTargetReduction(target)
-        decimate.VolumePreservationOn()
+        decimate.PreserveTopologyOn()
         decimate.Update()
         output = decimate.GetOutput()
     normals = vtk.vtkPolyDataNormals()

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from AutoSegmentQueueLib.engines.model import ImageVolume, Segmented, Structure
 
 Mask = NDArray[np.bool_]
-BIN_MM = 0.25  # of the histograms that percentiles of positions are read from
 STRAY_PERCENT = 2.0  # of a structure's voxels; smoothing takes small islands away from its surface
 
 
@@ -29,8 +28,8 @@ class StructureFigures:
     mean, sd, median, low, high : of the scan's values in them, in its units (HU for CT); sd is that of the population.
     touches_edge : it reaches the edge of the scan, so a part of it may be missing.
     centroid_lps_mm : mean of its voxels' centres.
-    lowest_lps_mm, highest_lps_mm : corners of the box around its voxels' centres.
-    core_lowest_lps_mm, core_highest_lps_mm : the same without the outermost `STRAY_PERCENT` along each axis: without specks.
+    lowest_ijk, highest_ijk : first and last voxel along each axis of the scan.
+    core_lowest_ijk, core_highest_ijk : the same without the outermost `STRAY_PERCENT` along each axis: without specks.
     """
 
     name: str
@@ -44,10 +43,10 @@ class StructureFigures:
     high: float
     touches_edge: bool
     centroid_lps_mm: Point3
-    lowest_lps_mm: Point3
-    highest_lps_mm: Point3
-    core_lowest_lps_mm: Point3
-    core_highest_lps_mm: Point3
+    lowest_ijk: Point3
+    highest_ijk: Point3
+    core_lowest_ijk: Point3
+    core_highest_ijk: Point3
 
 
 def measure(volume: ImageVolume, segmented: Segmented) -> list[StructureFigures]:
@@ -67,7 +66,9 @@ def measure(volume: ImageVolume, segmented: Segmented) -> list[StructureFigures]
 def _figures(volume: ImageVolume, structure: Structure, mask: Mask, box: tuple[slice, ...]) -> StructureFigures:
     values = volume.array[box][mask]
     edge = any(part.start == 0 or part.stop == length for part, length in zip(box, volume.array.shape, strict=True))
-    places = _Places(volume.matrix_lps, mask, [part.start for part in box])
+    along = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in (2, 1, 0)]  # i, j, k
+    first = np.array([part.start for part in reversed(box)])
+    center = first + [counts @ np.arange(len(counts)) / counts.sum() for counts in along]
     return StructureFigures(
         structure.name,
         structure.labels[0],
@@ -79,49 +80,18 @@ def _figures(volume: ImageVolume, structure: Structure, mask: Mask, box: tuple[s
         float(values.min()),
         float(values.max()),
         edge,
-        _point(places.mean),
-        _point(places.low),
-        _point(places.high),
-        _point(places.percentile(STRAY_PERCENT)),
-        _point(places.percentile(100 - STRAY_PERCENT)),
+        _point(transform_points(volume.matrix_lps, center)),
+        *(
+            _point(first + _percentile(along, percent))
+            for percent in (0.0, 100.0, STRAY_PERCENT, 100.0 - STRAY_PERCENT)
+        ),
     )
 
 
-class _Places:
-    """Where the voxels of a mask are in LPS mm, gathered slice by slice: a body has tens of millions."""
-
-    def __init__(self, matrix_lps: FloatArray, mask: Mask, first_kji: Sequence[int]) -> None:
-        corners = np.array([[i, j, k] for k in (0, 1) for j in (0, 1) for i in (0, 1)]) * (
-            np.array(mask.shape[::-1]) - 1
-        )
-        self._matrix = matrix_lps @ _moved(first_kji[::-1])
-        ends = transform_points(self._matrix, corners)
-        self._start = ends.min(axis=0)
-        bins = np.ceil((ends.max(axis=0) - self._start) / BIN_MM).astype(int) + 1
-        self._counts = [np.zeros(count, np.int64) for count in bins]
-        self.low, self.high, total, number = ends.max(axis=0), ends.min(axis=0), np.zeros(3), 0
-        for k in np.flatnonzero(mask.any(axis=(1, 2))):
-            j, i = np.nonzero(mask[k])
-            points = transform_points(self._matrix, np.stack([i, j, np.full(len(i), k)], axis=1))
-            self.low = np.minimum(self.low, points.min(axis=0))
-            self.high = np.maximum(self.high, points.max(axis=0))
-            total += points.sum(axis=0)
-            number += len(points)
-            places = ((points - self._start) / BIN_MM).astype(int)
-            for axis, counts in enumerate(self._counts):
-                counts += np.bincount(places[:, axis], minlength=len(counts))
-        self.mean = total / number
-
-    def percentile(self, percent: float) -> FloatArray:
-        """Return (3,) the coordinates below which so many of the voxels are, to the width of a bin."""
-        found = [int(np.searchsorted(np.cumsum(c), percent / 100 * c.sum())) for c in self._counts]
-        return np.asarray(np.clip(self._start + (np.array(found) + 0.5) * BIN_MM, self.low, self.high))
-
-
-def _moved(first_ijk: Sequence[int]) -> FloatArray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = first_ijk
-    return matrix
+def _percentile(along: Sequence[NDArray[np.int_]], percent: float) -> FloatArray:
+    """Return (3,) the index along each axis below which so many of the voxels are."""
+    sums = [np.cumsum(counts) for counts in along]
+    return np.array([float(np.searchsorted(s, max(percent / 100 * s[-1], 1))) for s in sums])
 
 
 def _point(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Point3:
@@ -133,7 +103,7 @@ def write_csv(path: Path, figures: Sequence[StructureFigures], units: str) -> No
     """Write the table; the unit of the scan's values stands in the column names."""
     unit = f"_{units.lower()}" if units else ""
     renamed = {name: f"{name}{unit}" for name in ("mean", "sd", "median", "low", "high")}
-    plain = [field.name for field in fields(StructureFigures) if not field.name.endswith("_lps_mm")]
+    plain = [field.name for field in fields(StructureFigures) if not field.name.endswith(("_lps_mm", "_ijk"))]
     header = [renamed.get(name, name) for name in plain]
     axes = [f"centroid_{axis}_lps_mm" for axis in "xyz"]
     with path.open("w", newline="", encoding="utf-8") as stream:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from DicomWorkbenchLib.errors import FileError, InputError
-from DicomWorkbenchLib.geometry import FloatArray, transform_points
+from DicomWorkbenchLib.geometry import FloatArray, spacing_of, transform_points
 from DicomWorkbenchLib.report import sha256_of
 from numpy.typing import NDArray
 
@@ -170,29 +170,31 @@ def _check_models(folder: Path, manifest: Manifest) -> Iterator[str]:
         if sorted(parts) != sorted(manifest["models"]):
             yield f"{name} holds {', '.join(sorted(parts)) or 'nothing'}; expected: {', '.join(sorted(manifest['models']))}"
             continue
-        spacing = np.linalg.norm(np.asarray(manifest["grid"]["matrix_lps"], float)[:3, :3], axis=0).max()
+        matrix = np.asarray(manifest["grid"]["matrix_lps"], float)
         own = manifest.get("exporter") == "DicomWorkbench"
         for expected in manifest["structures"]:
             if part := parts.get(expected["name"]):
-                yield from (f"{name}: {problem}" for problem in _check_part(part, expected, float(spacing), own))
+                yield from (f"{name}: {problem}" for problem in _check_part(part, expected, matrix, own))
 
 
-def _check_part(part: Part, expected: Manifest, spacing_mm: float, own: bool) -> Iterator[str]:
-    low, high = np.asarray(expected["lowest_lps_mm"]), np.asarray(expected["highest_lps_mm"])
-    core_low, core_high = np.asarray(expected["core_lowest_lps_mm"]), np.asarray(expected["core_highest_lps_mm"])
-    tolerance = SURFACE_TOLERANCE_VOXELS * spacing_mm + SURFACE_TOLERANCE_SHARE * (high - low)
-    points = part.points_lps_mm
-    if len(points) == 0 or not np.isfinite(points).all():
+def _check_part(part: Part, expected: Manifest, matrix_lps: FloatArray, own: bool) -> Iterator[str]:
+    """Compare on the scan's grid: nothing may lie outside of the voxels, and nothing but specks may be missing."""
+    if len(part.points_m) == 0 or not np.isfinite(part.points_m).all():
         yield f"{part.name} has no usable points"
         return
-    # Nothing may lie outside of the voxels, and nothing but specks may be missing.
+    spacing = np.asarray(spacing_of(matrix_lps))
+    points = transform_points(np.linalg.inv(matrix_lps), part.points_lps_mm) * spacing  # mm along the axes of the grid
+    names = ("lowest", "highest", "core_lowest", "core_highest")
+    low, high, core_low, core_high = (np.asarray(expected[f"{name}_ijk"]) * spacing for name in names)
+    tolerance = SURFACE_TOLERANCE_VOXELS * spacing.max() + SURFACE_TOLERANCE_SHARE * (high - low)
     outside = np.maximum(low - points.min(axis=0), points.max(axis=0) - high)
     missing = np.maximum(points.min(axis=0) - core_low, core_high - points.max(axis=0))
     off = np.maximum(outside, missing)
     if (off > tolerance).any():
         yield f"{part.name} is up to {off.max():.1f} mm away from where its voxels are"
     elif expected["voxels"] >= LEAST_VOXELS_FOR_CENTROID:
-        away = np.abs(_centroid(points, part.triangles) - expected["centroid_lps_mm"])
+        center = transform_points(np.linalg.inv(matrix_lps), np.asarray(expected["centroid_lps_mm"])) * spacing
+        away = np.abs(_centroid(points, part.triangles) - center)
         if (away > tolerance).any():
             yield f"the centre of {part.name} is {away.max():.1f} mm away from that of its voxels"
     if own and np.abs(np.subtract(part.color, expected["color"])).max() > COLOR_TOLERANCE:
