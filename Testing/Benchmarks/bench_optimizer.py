@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,20 +123,35 @@ for name in sorted(os.listdir(source))[::2]:
 """
 
 
-def timed(command: list[str], repeats: int = 1, clean: Path | None = None) -> tuple[float, float]:
-    """Run a command; returns the best wall time in seconds and the highest memory of its process tree in MB."""
-    best, peak = float("inf"), 0.0
+@dataclass
+class Measure:
+    """The best of some runs: wall and processor seconds (children included), and the highest memory of the tree in MB."""
+
+    wall: float
+    cpu: float
+    memory_mb: float
+
+
+def timed(command: list[str], repeats: int = 1, clean: Path | None = None) -> Measure:
+    """Run a command and measure it; the output ``clean`` is removed before each run."""
+    best = Measure(float("inf"), float("inf"), 0.0)
     for _ in range(repeats):
         if clean is not None and clean.exists():
             shutil.rmtree(clean)
         os.sync()
-        started = time.perf_counter()
+        before, started = _children_cpu(), time.perf_counter()
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             watch = _Watch(process.pid)
             if process.wait() != 0:
                 raise RuntimeError(f"{command} failed")
-        best, peak = min(best, time.perf_counter() - started), max(peak, watch.stop())
-    return best, peak
+        wall = time.perf_counter() - started
+        best = Measure(min(best.wall, wall), min(best.cpu, _children_cpu() - before), max(best.memory_mb, watch.stop()))
+    return best
+
+
+def _children_cpu() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 class _Watch(threading.Thread):
@@ -190,18 +206,18 @@ def speed(folder: Path, slices: int, repeats: int) -> list[Row]:
     """Time against the plain loop and against copying, same files, same machine, one after the other."""
     case, out = make_series(folder, slices), folder / "out"
     (folder / "naive.py").write_text(NAIVE)
-    mine, memory = timed(ours(case, out), repeats, out)
-    one, _ = timed(ours(case, out, "--jobs", "1"), 1, out)
-    naive, _ = timed(
-        [sys.executable, str(folder / "naive.py"), str(case / "ct"), str(folder / "n")], repeats, folder / "n"
-    )
-    copy, _ = timed(["cp", "-r", str(case), str(folder / "copy")], repeats, folder / "copy")
+    mine = timed(ours(case, out), repeats, out)
+    one = timed(ours(case, out, "--jobs", "1"), repeats, out)
+    loop = [sys.executable, str(folder / "naive.py"), str(case / "ct"), str(folder / "n")]
+    naive = timed(loop, repeats, folder / "n")
+    copy = timed(["cp", "-r", str(case), str(folder / "copy")], repeats, folder / "copy")
     shutil.rmtree(folder / "copy")
     shutil.rmtree(folder / "n")
+    cpu = f"processor seconds: ours {mine.cpu:.2f}, loop {naive.cpu:.2f}; load of the machine {os.getloadavg()[0]:.1f}"
     return [
-        row(f"{slices} slices: plain loop", mine, naive, memory),
-        row(f"{slices} slices: copying the files", mine, copy),
-        row(f"{slices} slices: ours in one process", mine, one, note=f"{os.cpu_count()} cores"),
+        row(f"{slices} slices: plain loop", mine.wall, naive.wall, mine.memory_mb, cpu),
+        row(f"{slices} slices: copying the files", mine.wall, copy.wall),
+        row(f"{slices} slices: ours in one process", mine.wall, one.wall, note=f"{os.cpu_count()} cores"),
     ]
 
 
@@ -215,15 +231,8 @@ def sizes(folder: Path) -> list[Row]:
         timed(ours(base / "ct", out, *options), 1, out)
         after = size_of(out)
         plain = plain or after
-        rows.append(
-            Row(
-                f"input / all techniques, {name}",
-                after,
-                before,
-                before / after,
-                note=f"{plain / after:.2f} of plain 8 bit",
-            )
-        )
+        note = f"{plain / after:.2f} times smaller than plain 8 bit"
+        rows.append(row(f"size of the input, all techniques, {name}", after, before, note=note))
     return rows
 
 
@@ -233,7 +242,8 @@ def main(quick: bool = True) -> list[Row]:
         folder = Path(name)
         rows: list[Row] = []
         for slices in (200,) if quick else (300, 1000, 3000):
-            rows += speed(folder, slices, repeats=1 if quick else 2)
+            rows += speed(folder, slices, repeats=1 if quick else 3)
+            print(*rows[-3:], sep="\n", file=sys.stderr, flush=True)
             shutil.rmtree(folder / f"case{slices}")
         return rows + sizes(folder) + fidelity(folder, install=not quick)
 
