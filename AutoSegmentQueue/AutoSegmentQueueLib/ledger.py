@@ -164,7 +164,7 @@ class Ledger(LeaseLedger):
 
     def newest_of_source(self, source: str) -> Job | None:
         """Return the newest job for a file or folder of the input folder."""
-        query = "SELECT * FROM jobs WHERE source = ? ORDER BY seq DESC LIMIT 1"
+        query = "SELECT * FROM jobs WHERE source = ? AND source != '' ORDER BY seq DESC LIMIT 1"
         with self.reading() as connection:
             row = connection.execute(query, (source,)).fetchone()
         return job_of(row) if row else None

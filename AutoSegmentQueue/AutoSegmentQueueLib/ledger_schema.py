@@ -44,7 +44,7 @@ CREATE TABLE jobs (
   bytes INTEGER NOT NULL DEFAULT 0,
   voxels INTEGER NOT NULL DEFAULT 0,
   disposal TEXT NOT NULL DEFAULT '',     -- '', archived, deleted, failed, kept, taken
-  reserved TEXT UNIQUE,                  -- output folder this job alone may publish
+  reserved TEXT,                         -- output folder this job alone may publish
   output TEXT,
   created REAL NOT NULL,
   queued REAL,
@@ -56,7 +56,8 @@ CREATE UNIQUE INDEX one_run ON jobs(key)
   WHERE key IS NOT NULL AND link_of IS NULL AND state NOT IN ('failed', 'quarantined', 'cancelled');
 CREATE INDEX next_job ON jobs(priority DESC, seq) WHERE state = 'queued' AND link_of IS NULL;
 CREATE INDEX by_state ON jobs(state, seq);
-CREATE INDEX by_source ON jobs(source);
+CREATE UNIQUE INDEX one_output ON jobs(reserved) WHERE reserved IS NOT NULL;
+CREATE INDEX by_source ON jobs(source, seq) WHERE source != '';
 CREATE INDEX by_link ON jobs(link_of) WHERE link_of IS NOT NULL;
 CREATE INDEX by_parent ON jobs(parent) WHERE parent IS NOT NULL;
 CREATE INDEX undisposed ON jobs(state, seq) WHERE disposal = '' AND owned = 1;

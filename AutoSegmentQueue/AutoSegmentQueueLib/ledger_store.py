@@ -13,6 +13,9 @@ from DicomWorkbenchLib.errors import OutputError, WorkbenchError
 from AutoSegmentQueueLib.failpoints import reach, writing
 from AutoSegmentQueueLib.ledger_schema import migrate
 
+CHECKPOINT_PAGES = (
+    4000  # 16 MB; a commit touches about 12 pages, so at the default of 1000 every 80th would wait for a checkpoint
+)
 BUSY_SECONDS = 30.0  # how long one process waits for another one's transaction
 
 
@@ -104,6 +107,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return connection
 
 
