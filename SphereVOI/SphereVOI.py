@@ -43,7 +43,7 @@ class SphereVOIParameterNode:
 
     volume: vtkMRMLScalarVolumeNode
     clicks: vtkMRMLMarkupsFiducialNode
-    targets: str
+    targetTable: str
     unit: Annotated[str, Choice(["suvbw", "suvlbm", "suvbsa", "native"]), Default("suvbw")]
     method: Annotated[str, Choice(["fit", "grid"]), Default("fit")]
     region: Annotated[str, Choice(["sphere", "cylinder", "chord"]), Default("sphere")]
@@ -64,11 +64,11 @@ class SphereVOILogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> SphereVOIParameterNode:
         parameters = SphereVOIParameterNode(super().getParameterNode())
-        parameters.targets = parameters.targets or panel.presets()[panel.IEC]
+        parameters.targetTable = parameters.targetTable or panel.presets()[panel.IEC]
         return parameters
 
     def targets(self, parameters: SphereVOIParameterNode) -> Any:
-        return mrml.with_clicks(targets_from_json(parameters.targets), parameters.clicks)
+        return mrml.with_clicks(targets_from_json(parameters.targetTable), parameters.clicks)
 
     def refine(self, parameters: SphereVOIParameterNode) -> dict[str, Any]:
         settings = panel.refine_settings(panel.values_of(parameters))
@@ -107,8 +107,8 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "place": self.onPlace,
             "undo": lambda: mrml.undo_point(self._parameterNode.clicks),
             "clear": lambda: self._parameterNode.clicks.RemoveAllControlPoints(),
-            "add": lambda: self.setTargets(panel.longer_table(self._parameterNode.targets)),
-            "remove": lambda: self.setTargets(panel.shorter_table(self._parameterNode.targets, rows.currentRow())),
+            "add": lambda: self.setTargets(panel.longer_table(self._parameterNode.targetTable)),
+            "remove": lambda: self.setTargets(panel.shorter_table(self._parameterNode.targetTable, rows.currentRow())),
             "savePreset": self.onSavePreset,
             "find": self.onFind,
             "measure": lambda: self.startJob(auto=False),
@@ -180,7 +180,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.placeWidget.setCurrentNode(clicks)
 
     def onPoints(self, _caller: Any, _event: str) -> None:
-        if len(mrml.points_lps(self._observedClicks)) >= len(targets_from_json(self._parameterNode.targets)):
+        if len(mrml.points_lps(self._observedClicks)) >= len(targets_from_json(self._parameterNode.targetTable)):
             self.ui.placeWidget.setPlaceModeEnabled(False)
         self._settle.start(SETTLE_MS)
 
@@ -192,11 +192,11 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             self.showVolume()
             if parameters.volume and parameters.clicks:
-                mrml.label_points(parameters.clicks, [t.label for t in targets_from_json(parameters.targets)])
+                mrml.label_points(parameters.clicks, [t.label for t in targets_from_json(parameters.targetTable)])
                 self.refined = self.logic.refine(parameters)
         except WorkbenchError as error:
             self.ui.statusLabel.text = str(error)
-        self.showRows(self.ui.targetsTable, panel.target_rows(parameters.targets, self.refined))
+        self.showRows(self.ui.targetsTable, panel.target_rows(parameters.targetTable, self.refined))
         self.showButtons()
 
     def showRows(self, table: Any, rows: list[list[tuple[str, str]]]) -> None:
@@ -219,7 +219,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.progressBar.visible = self.ui.cancelButton.visible = session.busy
 
     def onRow(self, row: int, _column: int = 0) -> None:
-        one = self.refined.get(targets_from_json(self._parameterNode.targets)[row].label)
+        one = self.refined.get(targets_from_json(self._parameterNode.targetTable)[row].label)
         if one is not None:
             mrml.jump_to(one.target.lps_mm if one.center_lps_mm is None else one.center_lps_mm)
 
@@ -233,11 +233,11 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.placeWidget.setPlaceModeEnabled(placing)
 
     def setTargets(self, targets: str) -> None:
-        self._parameterNode.targets = targets
+        self._parameterNode.targetTable = targets
         self._settle.start(SETTLE_MS)  # shows the old text again where a new one cannot be
 
     def onCellEdited(self, item: Any) -> None:
-        self.setTargets(panel.changed_table(self._parameterNode.targets, item.row(), item.column(), item.text()))
+        self.setTargets(panel.changed_table(self._parameterNode.targetTable, item.row(), item.column(), item.text()))
 
     def onPreset(self, _index: int) -> None:
         self.setTargets(self.presets()[self.ui.presetComboBox.currentText])
@@ -248,14 +248,14 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSavePreset(self) -> None:
         name = qt.QInputDialog.getText(None, _("Save preset"), _("Name of this set of spheres:"))
         if name:
-            saved = panel.presets_with(self.presets(), name, self._parameterNode.targets)
+            saved = panel.presets_with(self.presets(), name, self._parameterNode.targetTable)
             qt.QSettings().setValue(panel.PRESETS, saved)
             self.ui.presetComboBox.clear()
             self.ui.presetComboBox.addItems(list(self.presets()))
             self.ui.presetComboBox.currentText = name
 
     def onFind(self) -> None:
-        self.setTargets(panel.with_iec(self._parameterNode.targets))
+        self.setTargets(panel.with_iec(self._parameterNode.targetTable))
         self.startJob(auto=True)
 
     def startJob(self, auto: bool) -> None:

@@ -113,10 +113,12 @@ def _in_plane_mm(box: Box, center_lps: FloatArray) -> FloatArray:
 
 
 def in_plane_all(box: Box, center_lps: FloatArray) -> FloatArray:
+    """Return the distance in the slice of every voxel of a box from a centre in LPS mm."""
     return np.asarray(np.sqrt(np.sum(box.in_plane_mm(center_lps) ** 2, axis=0)))
 
 
 def ring_middle(targets: Sequence[NemaTarget]) -> FloatArray | None:
+    """Return the middle (3,) of the ring of spheres in LPS mm, or None where they lie on no ring."""
     ring = fit_ring(np.array([t.ball.center_lps_mm for t in targets]))
     return None if ring is None else ring.center_lps_mm
 

@@ -19,6 +19,7 @@ from SlicerHost.boot import boot
 from SlicerHost.panel import load_module
 slicer = boot()
 module = load_module(slicer, Path({str(ROOT)!r}, "DicomWorkbench", "DicomWorkbench.py"))
+slicer.app.startupCompleted.emit()
 import SampleData
 from DicomWorkbenchLib.samples import SAMPLES
 sources = slicer.modules.sampleDataSources["DicomWorkbench"]
