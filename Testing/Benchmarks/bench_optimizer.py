@@ -250,7 +250,6 @@ def main(quick: bool = True) -> list[Row]:
 
 def fidelity(folder: Path, *, install: bool) -> list[Row]:
     """ROI volume and Dice on kept slices in independent readers, in an environment of their own."""
-    sys.path.insert(0, str(Path(__file__).parent))
     import peers_optimizer
 
     return peers_optimizer.rows(folder, install_peers=install)

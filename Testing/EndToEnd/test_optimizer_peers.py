@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from Benchmarks import peers_optimizer
 from DicomOptimizerLib import OptimizerSettings, run
 from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "Benchmarks"))
-import peers_optimizer
 
 ALL: dict[str, Any] = {"decimate": 2, "eight_bit": True, "resize": 64, "jobs": 1}
 
