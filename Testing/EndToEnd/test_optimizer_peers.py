@@ -20,7 +20,6 @@ from Benchmarks import peers_optimizer
 from DicomOptimizerLib import OptimizerSettings, run
 from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
 
-
 ALL: dict[str, Any] = {"decimate": 2, "eight_bit": True, "resize": 64, "jobs": 1}
 
 
