@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +85,9 @@ def chosen(settings: QueueSettings, given: dict[str, Any]) -> QueueSettings:
     "--archive-days", type=click.FloatRange(min=0), help="Keep inputs so long after success; 0 deletes at once."
 )
 @click.option("--stable-seconds", type=click.FloatRange(min=0), help="A file must be unchanged so long (network: 10).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Show the queue to a browser on this machine; 0 takes a free port."
+)
 def serve(
     home: Path | None,
     input_: Path | None,
@@ -92,10 +95,12 @@ def serve(
     slots: int | None,
     archive_days: float | None,
     stable_seconds: float | None,
+    port: int | None,
     **given: Any,
 ) -> None:
     """Watch the input folder and work until stopped (Ctrl-C). What is given is kept for the next time."""
     from AutoSegmentQueueLib.serve import serve as run
+    from AutoSegmentQueueLib.status_page import status_page
 
     with opened(home) as (place, settings, ledger):
         settings = chosen(settings, given)
@@ -108,13 +113,15 @@ def serve(
         settings = _with(settings, values)
         _check_folders(place, settings)
         place.save(settings)
-        lines = (
+        lines = [
             f"home   {place.root}",
             f"input  {place.input_of(settings)}",
             f"output {place.output_of(settings)}",
             f"ready: engine {settings.engine}, {settings.slots} slot(s); stop with Ctrl-C",
-        )
-        with cancel_on_signals() as cancel:
+        ]
+        with cancel_on_signals() as cancel, ExitStack() as stack:
+            if port is not None:
+                lines.insert(3, f"page   {stack.enter_context(status_page(place, settings, port))}")
             run(place, settings, ledger, cancel, lambda: _tell("\n".join(lines)), _tell)
 
 
