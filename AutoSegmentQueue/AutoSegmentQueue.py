@@ -128,8 +128,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._ledger = self._home = None
-        self._isServed = False
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._ledger = self._home = self._isServed = None
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -150,6 +149,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for name in ("start", "addVolume", "addFiles", "addFolder", "load", "preview"):
             getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
         self.ui.stopButton.clicked.connect(self.server.stop)
+        self.ui.webButton.clicked.connect(lambda: qt.QDesktopServices.openUrl(qt.QUrl(self.server.page)))
         for name in panel.CHANGES:
             getattr(self.ui, f"{name}Button").clicked.connect(lambda _checked=False, name=name: self.change(name))
         self.timer = qt.QTimer()
@@ -242,7 +242,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for widget in (self.ui.taskEdit, self.ui.qualityComboBox, self.ui.deviceComboBox):
             widget.enabled = parameters.engine != panel.BUILT_IN
         facts = (self._isServed, self.server.running, self.adder.running, bool(parameters.scan), bool(self._ledger))
-        for name, reason in panel.why_disabled(panel.Situation(obstacle, *facts, self.job())).items():
+        for name, reason in panel.why_disabled(panel.Situation(obstacle, *facts, self.job(), self.server.page)).items():
             button = getattr(self.ui, f"{name}Button")
             button.enabled, button.toolTip = not reason, reason or panel.TIPS[name]
         self.ui.pauseButton.text = _("Go on") if self._ledger and self._ledger.paused else _("Pause")
@@ -270,7 +270,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.poll()
 
     def onStart(self) -> None:
-        self.run(self.server, "serve")
+        self.run(self.server, "serve", "--port", "0")
 
     def onAddFiles(self) -> None:
         if files := qt.QFileDialog.getOpenFileNames(None, _("Add scans"), "", panel.FILE_KINDS):
@@ -313,8 +313,8 @@ class AutoSegmentQueueTest(ScriptedLoadableModuleTest):
         from AutoSegmentQueueLib.panel_sample import run_sample_job
 
         with tempfile.TemporaryDirectory() as folder:
-            node = mrml.load_result(run_sample_job(Path(folder)))
-            self.assertEqual(node.GetSegmentation().GetNumberOfSegments(), 3)
+            segmentation = mrml.load_result(run_sample_job(Path(folder))).GetSegmentation()
+        self.assertEqual(segmentation.GetNumberOfSegments(), 3)
 
     def test_fieldsBecomeTheSettingsOfAHome(self) -> None:
         logic = AutoSegmentQueueLogic()

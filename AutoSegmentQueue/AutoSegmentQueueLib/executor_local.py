@@ -67,6 +67,7 @@ class LocalExecutor:
         self._waker.setblocking(False)
         self._on_start = _die_with_parent()
         self._job_object = _job_object()
+        self._paths = child_environment()  # looks through folders; the same for all children
 
     def capacity(self) -> Mapping[str, int]:
         """Return the free slots of each device in use, and of any other under `ANY_DEVICE`."""
@@ -80,7 +81,7 @@ class LocalExecutor:
         ------
         OSError : it cannot be started.
         """
-        environment = {**os.environ, **child_environment(), **order.environment, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **self._paths, **order.environment, "PYTHONUNBUFFERED": "1"}
         environment |= {JOB_MARK: order.key, WORKER_MARK: self._mark}
         environment.pop(VARIABLE, None)
         self._ensure_guard()

@@ -21,6 +21,7 @@ from AutoSegmentQueueLib.settings import ModelFormat, QueueSettings, Segmentatio
 RUNS = "The queue runs; stop it to change what it does."
 TIPS = {
     "start": "Watch the input folder and work off the queue.",
+    "web": "Open the queue's page in the browser.",
     "stop": "End the queue's process. Jobs that run are taken up again at the next start.",
     "pause": "Start no more jobs, or go on.",
     "addVolume": "Save the volume into the input folder and queue it.",
@@ -41,6 +42,7 @@ CHANGES: dict[str, Callable[[Ledger, Any], object]] = {
     "sooner": lambda ledger, job: ledger.prioritise(job.id, job.priority + 1),
     "later": lambda ledger, job: ledger.prioritise(job.id, job.priority - 1),
 }
+PAGE_LINE = "page "  # what ``queue serve --port`` writes before the address of its page
 LOG_BYTES = 16_000  # of a log's end; more nobody reads in a panel
 HELP = (
     "A durable queue: scans that are dropped into a folder, or added here, are segmented one after another and come out "
@@ -193,6 +195,7 @@ class QueueProcess:
         self._on_line = on_line
         self._on_ended = on_ended
         self._child: subprocess.Popen[str] | None = None
+        self.page = ""  # address of the page that a running ``serve`` shows
 
     @property
     def running(self) -> bool:
@@ -215,11 +218,13 @@ class QueueProcess:
             self._child.terminate()
 
     def _line(self, line: str) -> None:
+        if line.startswith(PAGE_LINE):
+            self.page = line.removeprefix(PAGE_LINE).strip()
         if line.strip():
             self._on_line(line.strip())
 
     def _ended(self, code: int) -> None:
-        self._child = None
+        self._child, self.page = None, ""
         self._on_ended(code)
 
 
@@ -233,6 +238,7 @@ class Situation:
     served, ours : some process works off the queue; the panel has started it.
     adding, has_scan, has_ledger : something is being added, a volume is chosen, the home has a ledger.
     job : the one that was clicked.
+    page : address of the page of a queue that the panel has started.
     """
 
     obstacle: str
@@ -242,6 +248,7 @@ class Situation:
     has_scan: bool
     has_ledger: bool
     job: Job | None
+    page: str = ""
 
 
 def why_disabled(now: Situation) -> dict[str, str]:
@@ -255,6 +262,7 @@ def why_disabled(now: Situation) -> dict[str, str]:
     return {
         "start": RUNS if now.served else now.obstacle,
         "stop": "" if now.ours else "The queue was not started here.",
+        "web": "" if now.page else "Start the queue here first.",
         "pause": "" if now.has_ledger else "Nothing has been queued yet.",
         "addVolume": adding or ("" if now.has_scan else "Choose a volume of the scene first."),
         "addFiles": adding,

@@ -122,7 +122,8 @@ def publish(ledger: Ledger, job: Job, result: Path, root: Path) -> Path:
     stage = target.parent / f".{target.name}.partial-{job.id}-{job.fence}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        drop_stages(target, job.id, but=stage)
+        if job.fence > 1:  # the first to hold a job has no predecessors; a large output folder is not read for nothing
+            drop_stages(target, job.id, but=stage)
         _bring(result, stage)
         _sync_tree(stage)
         reach("publish.staged")

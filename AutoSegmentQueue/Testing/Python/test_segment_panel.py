@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,13 @@ def test_a_volume_is_queued_segmented_and_its_result_loaded(panel: Any, tmp_path
     assert node.GetSegmentation().GetNumberOfSegments() == 3
     panel.click(panel.ui.previewButton)
     assert panel.user.opened_urls[0].endswith("preview.html")
+    panel.click(panel.ui.webButton)
+    with urllib.request.urlopen(panel.user.opened_urls[1], timeout=10) as answer:
+        assert "chest" in answer.read().decode()
     panel.click(panel.ui.stopButton)
     panel.wait_until(lambda: not panel.widget.server.running, timeout_s=20)
     panel.wait_until(lambda: "does not run" in panel.ui.statusLabel.text, timeout_s=5)
+    assert not panel.ui.webButton.enabled
 
 
 @panel_test("AutoSegmentQueue")
