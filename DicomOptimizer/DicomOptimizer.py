@@ -79,15 +79,13 @@ class DicomOptimizerLogic(ScriptedLoadableModuleLogic):
         return {name: getattr(parameters, name) for name in (*panel.REMEMBERED, "salt")}
 
     def remember(self, parameters: DicomOptimizerParameterNode) -> None:
-        kept = {name: getattr(parameters, name) for name in panel.REMEMBERED}
-        qt.QSettings().setValue(SETTINGS_KEY, json.dumps(kept))
+        fields = self.fields(parameters)
+        qt.QSettings().setValue(SETTINGS_KEY, json.dumps({name: fields[name] for name in panel.REMEMBERED}))
 
     def recall(self, parameters: DicomOptimizerParameterNode) -> None:
-        if parameters.remembered:
-            return
-        parameters.remembered = True
-        for name, value in json.loads(slicer.util.settingsValue(SETTINGS_KEY, "{}") or "{}").items():
-            if name in panel.REMEMBERED:
+        if not parameters.remembered:
+            parameters.remembered = True
+            for name, value in panel.recalled(slicer.util.settingsValue(SETTINGS_KEY, "{}")).items():
                 setattr(parameters, name, value)
 
 
@@ -98,7 +96,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self._parameterNode = self._parameterNodeGuiTag = self._looked = None
-        self._lookAgain, self._result = False, Path()
+        self._result = Path()
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -115,23 +113,15 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lookTimer.setInterval(LOOK_MS)
         self.lookTimer.timeout.connect(self.startLook)
         self.ui.presetComboBox.addItems([panel.CUSTOM, *PRESETS])
-        for table, columns in (
-            (self.ui.seriesTable, panel.SERIES_COLUMNS),
-            (self.ui.resultTable, panel.RESULT_COLUMNS),
-        ):
-            table.columnCount = len(columns)
-            table.setHorizontalHeaderLabels(list(columns))
-            table.verticalHeader().visible = False
         self.ui.presetComboBox.connect("activated(int)", self.onPreset)
         self.ui.databaseComboBox.connect("currentIndexChanged(int)", self.onParameterChanged)
-        self.ui.seriesTable.connect("cellClicked(int,int)", self.onSeries)
-        for name in ("run", "cancel", "open", "load"):
-            getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name.capitalize()}"))
+        self.ui.seriesTable.connect("cellClicked(int,int)", lambda _row, _column: self.lookTimer.start())
+        for name in ("Run", "Cancel", "Open", "Load"):
+            getattr(self.ui, f"{name.lower()}Button").clicked.connect(getattr(self, f"on{name}"))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.showResult(None)
-        self.ui.shownLabel.text = _("A middle slice before and after is shown here when there is an input.")
-        self.initializeParameterNode()
+        self.setParameterNode(self.logic.getParameterNode())
 
     def cleanup(self) -> None:
         self.lookTimer.stop()
@@ -140,7 +130,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self) -> None:
-        self.initializeParameterNode()
+        self.setParameterNode(self.logic.getParameterNode())
         self.fillDatabase()
 
     def exit(self) -> None:
@@ -151,10 +141,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndClose(self, _caller: Any, _event: str) -> None:
         if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def initializeParameterNode(self) -> None:
-        self.setParameterNode(self.logic.getParameterNode())
+            self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode: DicomOptimizerParameterNode | None) -> None:
         if self._parameterNode:
@@ -169,23 +156,18 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def fillDatabase(self) -> None:
         box, listed = self.ui.databaseComboBox, mrml.database_series()
-        chosen, blocked = box.currentData, box.blockSignals(True)
+        chosen = box.currentData
         box.clear()
         box.addItem(_("none"), "")
         for text, uid in listed:
             box.addItem(text, uid)
         box.setCurrentIndex(max(box.findData(chosen), 0))
         box.visible = self.ui.databaseLabel.visible = bool(listed)
-        box.blockSignals(blocked)
 
     def inputs(self) -> list[Path]:
         """Files or folder the user chose: a database series before a volume before the folder."""
-        folder = self._parameterNode.folder
-        from_database = mrml.files_of_series(self.ui.databaseComboBox.currentData or "")
-        return from_database or mrml.files_of_volume(self._parameterNode.volume) or ([folder] if folder.name else [])
-
-    def output(self) -> Path | None:
-        return self._parameterNode.output if self._parameterNode.output.name else None
+        series = mrml.files_of_series(self.ui.databaseComboBox.currentData or "")
+        return panel.chosen(series, mrml.files_of_volume(self._parameterNode.volume), self._parameterNode.folder)
 
     def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
         parameters = self._parameterNode
@@ -193,25 +175,15 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         inputs, fields = self.inputs(), self.logic.fields(parameters)
         needsOutput = inputs != [parameters.folder]
-        obstacle = panel.run_obstacle(fields, inputs, self.output(), needs_output=needsOutput)
+        obstacle = panel.run_obstacle(fields, inputs, panel.output_of(parameters.output), needs_output=needsOutput)
         if self.job.running:
             obstacle = _("The job is running.")
         self.ui.runButton.enabled, self.ui.runButton.toolTip = not obstacle, obstacle or _("Make the small copy.")
         self.ui.cancelButton.enabled = self.ui.progressBar.visible = self.job.running
-        self.ui.presetComboBox.setCurrentIndex(
-            self.ui.presetComboBox.findText(panel.preset_of(parameters.level, parameters.width))
-        )
-        for widgets, on in (
-            ((self.ui.stepSpinBox, self.ui.keepLastCheckBox, self.ui.contoursComboBox), parameters.decimated),
-            (
-                (self.ui.presetComboBox, self.ui.levelSpinBox, self.ui.widthSpinBox, self.ui.legalCtCheckBox),
-                parameters.eightBit,
-            ),
-            ((self.ui.sizeSpinBox,), parameters.resize),
-            ((self.ui.datesComboBox,), parameters.deidentify),
-        ):
-            for widget in widgets:
-                widget.enabled = on
+        preset = panel.preset_of(parameters.level, parameters.width)
+        self.ui.presetComboBox.setCurrentIndex(self.ui.presetComboBox.findText(preset))
+        for name, on in panel.enabled(fields).items():
+            getattr(self.ui, name).enabled = on
         self.ui.identityLabel.visible = not parameters.deidentify
         self.ui.identityLabel.toolTip = _("Without de-identification the copy still names the patient.")
         if inputs and self._looked != (inputs, fields):
@@ -223,15 +195,11 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if window:
             self._parameterNode.level, self._parameterNode.width = float(window.level), float(window.width)
 
-    def onSeries(self, _row: int, _column: int) -> None:
-        self.lookTimer.start()
-
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def startLook(self) -> None:
-        if self.look.running:
-            self._lookAgain = True
-            self.look.cancel()
+        if self.look.running:  # a look is short: come again when it is over
+            self.lookTimer.start()
             return
         if not self._parameterNode or not self.inputs():
             return
@@ -246,37 +214,30 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onLooked(self, report: dict[str, Any]) -> None:
         fillTable(self.ui.seriesTable, panel.series_rows(report))
         self.ui.problemsLabel.text = ""
-        for label, content in zip((self.ui.beforeLabel, self.ui.afterLabel), panel.pictures(report), strict=True):
-            showPicture(label, content)
-        fields = self.logic.fields(self._parameterNode) if self._parameterNode else {}
-        isPlain = bool(fields) and bool(panel.run_obstacle(fields, self.inputs(), None, needs_output=False))
-        self.ui.shownLabel.text = _("Before and after: {what}").format(what=report["shown"]) if report["shown"] else ""
-        self.ui.expectedLabel.text = panel.expected_text(report, is_plain=isPlain)
-        self.restartLook()
+        before, after = panel.pictures(report)
+        showPicture(self.ui.beforeLabel, before)
+        showPicture(self.ui.afterLabel, after)
+        if self._parameterNode:
+            fields = self.logic.fields(self._parameterNode)
+            self.ui.shownLabel.text, self.ui.expectedLabel.text = panel.look_texts(report, fields, self.inputs())
 
     def onLookFailed(self, text: str) -> None:
         self.ui.problemsLabel.text = text
-        self.restartLook()
-
-    def restartLook(self) -> None:
-        if self._lookAgain:
-            self._lookAgain = False
-            self.lookTimer.start()
 
     # ---- working -----------------------------------------------------------------------------------------------------
 
     def onRun(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The job cannot start.")):
             if self._parameterNode.compress != "none":
-                slicer.packaging.pip_ensure(
-                    slicer.packaging.load_requirements(self.resourcePath("DicomOptimizer-requirements.txt")),
-                    requester="DicomOptimizer",
-                )
+                needed = slicer.packaging.load_requirements(self.resourcePath("DicomOptimizer-requirements.txt"))
+                slicer.packaging.pip_ensure(needed, requester="DicomOptimizer")
             fields = self.logic.fields(self._parameterNode)
             self.logic.remember(self._parameterNode)
             self.showResult(None)
             self.ui.statusLabel.text = _("Starting ...")
-            self.job.start("optimize", panel.settings_of(fields, self.inputs(), self.output()))
+            self.job.start(
+                "optimize", panel.settings_of(fields, self.inputs(), panel.output_of(self._parameterNode.output))
+            )
         self.onParameterChanged()
 
     def onCancel(self) -> None:
@@ -301,8 +262,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         rows = panel.result_rows(report) if report else []
         fillTable(self.ui.resultTable, [(row, "") for row in rows])
         self.ui.resultTable.visible = bool(rows)
-        for button in (self.ui.openButton, self.ui.loadButton):
-            button.visible = report is not None
+        self.ui.openButton.visible = self.ui.loadButton.visible = report is not None
         self.ui.progressBar.value = self.ui.progressBar.maximum if report else 0
 
     def onOpen(self) -> None:
@@ -348,8 +308,7 @@ class DicomOptimizerTest(ScriptedLoadableModuleTest):
 
         with tempfile.TemporaryDirectory() as folder:
             make_ct_rtstruct(Path(folder, "case"), slices=12, size=32)
-            settings = OptimizerSettings((Path(folder, "case"),), decimate=2, eight_bit=True, resize=16, jobs=1)
-            report = run(settings)
+            report = run(OptimizerSettings((Path(folder, "case"),), decimate=2, eight_bit=True, resize=16, jobs=1))
             self.assertEqual(report.measured["slices_after"], 6)
             node = mrml.load_result(Path(report.output))
             self.assertEqual(node.GetImageData().GetDimensions(), (16, 16, 6))

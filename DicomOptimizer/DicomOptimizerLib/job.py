@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from DicomOptimizerLib.stack import regular_spacing_mm
 from DicomOptimizerLib.worker import HashTask, Task
 
 SCAN_SHARE = 15  # per cent of the progress bar
+SYNCING = 4  # threads that only wait for the disk
 
 
 @dataclass(frozen=True)
@@ -210,17 +212,22 @@ def _run(
     cancel: CancelToken,
 ) -> list[tuple[_Work, LinkedResult]]:
     linked = []
-    for done, (n, outcome) in enumerate(pool.run([item.task for item in work], cancel), 1):
-        item = work[n]
-        if isinstance(outcome, FileResult):
-            _collect(item, outcome, settings, report, collected)
-            if outcome.size_after and not isinstance(item.task, HashTask):
-                sync(item.task.target)  # while the workers compute; waiting for the disk at the end would cost more
-            if isinstance(outcome, LinkedResult):
-                linked.append((item, outcome))
-        else:
-            _failed(item, outcome, settings, report, collected)
-        progress(done, len(work), "writing")
+    # Files are brought to disk while the workers compute; several at a time share the file system's commits.
+    with ThreadPoolExecutor(SYNCING) as disk:
+        synced = []
+        for done, (n, outcome) in enumerate(pool.run([item.task for item in work], cancel), 1):
+            item = work[n]
+            if isinstance(outcome, FileResult):
+                _collect(item, outcome, settings, report, collected)
+                if outcome.size_after and not isinstance(item.task, HashTask):
+                    synced.append(disk.submit(sync, item.task.target))
+                if isinstance(outcome, LinkedResult):
+                    linked.append((item, outcome))
+            else:
+                _failed(item, outcome, settings, report, collected)
+            progress(done, len(work), "writing")
+        for one in synced:
+            one.result()
     return linked
 
 

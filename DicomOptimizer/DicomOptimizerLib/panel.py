@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,6 @@ from DicomWorkbenchLib.windowing import PRESETS, Window
 
 from DicomOptimizerLib.settings import OptimizerSettings
 
-SERIES_COLUMNS = ("Series", "Slices", "Size", "MB", "Linked", "Problems")
-RESULT_COLUMNS = ("ROI", "Kept", "Moved", "Merged", "Dropped", "Farthest mm")
 REMEMBERED = (
     "decimated", "step", "keepLast", "contours", "eightBit", "level", "width", "legalCt", "resize", "size",
     "compress", "deidentify", "dates", "onBadSlice",
@@ -72,6 +71,43 @@ def run_obstacle(fields: Fields, inputs: Sequence[Path], output: Path | None, *,
     if needs_output and output is None:
         return "Choose an output folder under Advanced; nothing is written into the DICOM database."
     return ""
+
+
+def chosen(series: Sequence[Path], volume: Sequence[Path], folder: Path) -> list[Path]:
+    """Return what the user chose: a series of the database before a volume before the folder."""
+    return list(series) or list(volume) or ([folder] if folder.name else [])
+
+
+def output_of(folder: Path) -> Path | None:
+    """Return the output folder, None if the field is empty."""
+    return folder if folder.name else None
+
+
+def enabled(fields: Fields) -> dict[str, bool]:
+    """Say which widgets have something to set: the options of techniques that are chosen."""
+    owners = {
+        "decimated": ("stepSpinBox", "keepLastCheckBox", "contoursComboBox"),
+        "eightBit": ("presetComboBox", "levelSpinBox", "widthSpinBox", "legalCtCheckBox"),
+        "resize": ("sizeSpinBox",),
+        "deidentify": ("datesComboBox",),
+    }
+    return {widget: bool(fields[technique]) for technique, widgets in owners.items() for widget in widgets}
+
+
+def look_texts(report: Mapping[str, Any], fields: Fields, inputs: Sequence[Path]) -> tuple[str, str]:
+    """Return what the pictures show, and how large the result will be."""
+    is_plain = bool(run_obstacle(fields, inputs, None, needs_output=False))
+    shown = f"Before and after: {report['shown']}" if report["shown"] else "No preview."
+    return shown, expected_text(report, is_plain=is_plain)
+
+
+def recalled(text: str) -> dict[str, Any]:
+    """Read the fields that `json.dumps` made of the last run; what does not belong there is passed over."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return {name: value for name, value in found.items() if name in REMEMBERED} if isinstance(found, dict) else {}
 
 
 def series_rows(report: Mapping[str, Any]) -> list[tuple[list[str], str]]:

@@ -13,9 +13,11 @@ from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.slices import FileResult, Job
 from DicomOptimizerLib.worker import Task, attempt, do, receive, send
-from DicomOptimizerLib.workers import Worker, start
+from DicomOptimizerLib.workers import Worker, can_fork, start
 
-FEWEST_TASKS = 48  # below this, starting processes costs more than they gain
+FEWEST_TASKS = (
+    48  # below this, starting new Pythons costs more than they gain; a fork always pays, if only for a quick cancel
+)
 BATCH = 4  # tasks sent at once, so that a pipe's round trip is shared; a cancel does not wait for them
 LOOK_SECONDS = 0.1
 
@@ -53,7 +55,7 @@ class WorkerPool:
         Cancelled : somebody asked to stop.
         ProcessError : a worker process died.
         """
-        if self._workers == 1 or len(tasks) < FEWEST_TASKS:
+        if self._workers == 1 or (len(tasks) < FEWEST_TASKS and not can_fork()):
             yield from self._run_here(tasks, cancel)
         else:
             yield from self._run_there(tasks, cancel)

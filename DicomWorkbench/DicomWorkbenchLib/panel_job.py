@@ -100,9 +100,9 @@ class PanelJob:
         self._child = None
         if self._settings_file is not None:
             self._settings_file.unlink(missing_ok=True)
-        if self._cancelled or exit_code == CANCELLED:
-            self._on_failed("")
-        elif exit_code == DONE and self._report is not None:
+        if exit_code == DONE and self._report is not None:  # also where the cancel came too late
             self._on_done(self._report)
+        elif self._cancelled or exit_code == CANCELLED:
+            self._on_failed("")
         else:
             self._on_failed("\n".join(self._said) or f"The job ended with exit code {exit_code} and said nothing.")

@@ -197,8 +197,12 @@ def _signal_group(process: subprocess.Popen[Any], *, force: bool) -> None:
         force_flag = ["/F"] if force else []
         subprocess.run(["taskkill", "/T", *force_flag, "/PID", str(process.pid)], capture_output=True, check=False)
         return
+    number = signal.SIGKILL if force else signal.SIGTERM
     with suppress(ProcessLookupError, PermissionError):  # the group has ended already
-        os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, number)
+        else:  # it has only just been started and does not lead its group yet
+            os.kill(process.pid, number)
 
 
 def raise_if_failed(result: CommandResult, what: str) -> None:
