@@ -199,7 +199,9 @@ def _signal_group(process: subprocess.Popen[Any], *, force: bool) -> None:
         return
     number = signal.SIGKILL if force else signal.SIGTERM
     with suppress(ProcessLookupError, PermissionError):  # the group has ended already
-        if os.getpgid(process.pid) == process.pid:
+        if (
+            process.returncode is not None or os.getpgid(process.pid) == process.pid
+        ):  # an ended leader's group may live on
             os.killpg(process.pid, number)
         else:  # it has only just been started and does not lead its group yet
             os.kill(process.pid, number)

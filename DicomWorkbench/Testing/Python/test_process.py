@@ -54,9 +54,11 @@ def test_our_own_command_runs_as_a_child():
     assert lines[0].startswith("dicom-workbench")
 
 
+STUBBORN = "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(120)"
 FAMILY = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+child = subprocess.Popen([sys.executable, "-c", "import signal, time; " + sys.argv[2]])
+time.sleep(0.5)
 open(sys.argv[1], "w").write(str(child.pid))
 print("ready", flush=True)
 time.sleep(120)
@@ -75,12 +77,13 @@ def _alive(pid: int) -> bool:
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_cancel_ends_the_child_and_its_children(tmp_path):
+@pytest.mark.parametrize("grandchild", ["time.sleep(120)", STUBBORN], ids=["polite", "stubborn"])
+def test_cancel_ends_the_child_and_its_children(tmp_path, grandchild):
     cancel, note = CancelToken(), tmp_path / "grandchild"
     threading.Timer(1.0, cancel.cancel).start()
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        run_command(python(FAMILY, str(note)), cancel=cancel)
+        run_command(python(FAMILY, str(note), grandchild), cancel=cancel)
     assert time.monotonic() - began < 60, "the child did not end when cancelled"
     deadline = time.monotonic() + 5
     while _alive(int(note.read_text())) and time.monotonic() < deadline:
