@@ -97,6 +97,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.ui.fileComboBox.connect("currentIndexChanged(int)", self.onFile)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -117,6 +118,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.setParameterNode(None)
 
     def onSceneEndClose(self, _caller: Any, _event: str) -> None:
+        self._opened = None  # what the scene names is opened anew
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -124,7 +126,6 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.playTimer.stop()
         self.loadTimer.stop()
         self.logic.close()
-        self._opened = None
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
@@ -141,7 +142,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def onParameterChanged(self, _caller: Any = None, _event: str = "") -> None:
         parameters = self._parameterNode
-        if not parameters:
+        if not parameters or slicer.mrmlScene.IsImporting():  # references to nodes hold only at the end
             return
         wanted = (str(parameters.source), parameters.file)
         if wanted != self._opened:

@@ -231,5 +231,26 @@ def test_a_closed_scene_closes_the_stream_and_the_panel_lives_on(panel: Any, tmp
 
 
 @panel_test("MultiframeStreamer")
+def test_a_saved_scene_brings_the_stream_and_the_loaded_frames_back(panel: Any, tmp_path: Path) -> None:
+    parameters = opened(panel, cine(tmp_path))
+    parameters.target, parameters.first, parameters.last = "sequence", 5, 9
+    panel.click(panel.ui.loadButton)
+    panel.wait_until(lambda: panel.logic.loader is None, timeout_s=30)
+    panel.ui.frameSlider.value = 8
+    frame = panel.logic.frames[7]
+    assert panel.slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    panel.close_scene()
+    assert panel.logic.frames is None
+    panel.slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    panel.wait_until(lambda: panel.logic.frames is not None, timeout_s=10)
+    assert len(panel.logic.frames) == 30 and panel.widget._parameterNode.frame == 8
+    (sequence,) = panel.slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    assert sequence.GetNumberOfDataNodes() == 5
+    panel.wait_until(lambda: panel.widget._parameterNode.volume is not None, timeout_s=10)
+    shown = panel.slicer.util.arrayFromVolume(panel.widget._parameterNode.volume)
+    assert (shown[0] == frame).all()
+
+
+@panel_test("MultiframeStreamer")
 def test_the_self_test_of_the_module_passes(panel: Any) -> None:
     assert panel.run_self_test() == 1
