@@ -199,9 +199,8 @@ def _signal_group(process: subprocess.Popen[Any], *, force: bool) -> None:
         return
     number = signal.SIGKILL if force else signal.SIGTERM
     with suppress(ProcessLookupError, PermissionError):  # the group has ended already
-        if (
-            process.returncode is not None or os.getpgid(process.pid) == process.pid
-        ):  # an ended leader's group may live on
+        ended = process.returncode is not None  # the group of a leader that has ended may live on
+        if ended or os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)
         else:  # it has only just been started and does not lead its group yet
             os.kill(process.pid, number)
