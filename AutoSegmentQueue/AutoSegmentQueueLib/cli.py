@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from DicomWorkbenchLib.errors import SettingsError, WorkbenchError
-from DicomWorkbenchLib.job import cancel_on_signals
+from DicomWorkbenchLib.errors import SettingsError
 
-from AutoSegmentQueueLib.home import Home, default_home
-from AutoSegmentQueueLib.ledger import Job, Ledger
-from AutoSegmentQueueLib.settings import QueueSettings
+from AutoSegmentQueueLib.cli_options import chosen, home_option, opened, work_options
+from AutoSegmentQueueLib.cli_serve import serve, work
+from AutoSegmentQueueLib.ledger import Job
 from AutoSegmentQueueLib.states import State
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(name="queue", help="A durable queue that segments scans and delivers 3D models.")
@@ -27,121 +21,8 @@ def command() -> None:
     """Hold the sub-commands."""
 
 
-def home_option(function: F) -> F:
-    """Add ``--home`` to a sub-command."""
-    return click.option(
-        "--home",
-        type=click.Path(path_type=Path, file_okay=False),
-        help=f"Folder with ledger, settings, logs, archive and failed files.  [default: {default_home()}]",
-    )(function)
-
-
-def work_options(function: F) -> F:
-    """Add what a segmentation is asked for."""
-    options = [
-        click.option("--engine", help="Engine that segments, such as threshold or totalsegmentator."),
-        click.option("--task", help="Task of TotalSegmentator, such as total."),
-        click.option("--quality", type=click.Choice(["normal", "fast", "faster", "fastest"])),
-        click.option("--structures", help="Only these structures, separated by commas."),
-        click.option("--device", help="cpu, gpu or gpu:N; a GPU that is not there is an error."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-@contextmanager
-def opened(root: Path | None) -> Iterator[tuple[Home, QueueSettings, Ledger]]:
-    """Open a home, its settings and its ledger."""
-    home = Home.open(root)
-    settings = home.load()
-    ledger = Ledger(home.ledger)
-    try:
-        yield home, settings, ledger
-    finally:
-        ledger.close()
-
-
-def chosen(settings: QueueSettings, given: dict[str, Any]) -> QueueSettings:
-    """Return settings with what was given on the command line."""
-    names = ("task", "quality", "device")
-    changes = {name: given[name] for name in names if given.get(name)}
-    if given.get("structures"):
-        changes["structures"] = tuple(one.strip() for one in given["structures"].split(",") if one.strip())
-    segmentation = replace(settings.segmentation, **changes)
-    engine = given.get("engine") or settings.engine
-    if given.get("engine"):
-        _check_engine(engine)
-    return replace(settings, engine=engine, segmentation=segmentation)
-
-
-@command.command()
-@home_option
-@click.option("--input", "input_", type=click.Path(path_type=Path, file_okay=False), help="Folder that is watched.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
-@work_options
-@click.option("--slots", type=click.IntRange(min=1), help="Jobs at once on each device.")
-@click.option(
-    "--archive-days", type=click.FloatRange(min=0), help="Keep inputs so long after success; 0 deletes at once."
-)
-@click.option("--stable-seconds", type=click.FloatRange(min=0), help="A file must be unchanged so long (network: 10).")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), help="Show the queue to a browser on this machine; 0 takes a free port."
-)
-def serve(
-    home: Path | None,
-    input_: Path | None,
-    output: Path | None,
-    slots: int | None,
-    archive_days: float | None,
-    stable_seconds: float | None,
-    port: int | None,
-    **given: Any,
-) -> None:
-    """Watch the input folder and work until stopped (Ctrl-C). What is given is kept for the next time."""
-    from AutoSegmentQueueLib.serve import serve as run
-    from AutoSegmentQueueLib.status_page import status_page
-
-    with opened(home) as (place, settings, ledger):
-        settings = chosen(settings, given)
-        values: dict[str, Any] = {
-            "input": input_ and input_.absolute(),
-            "output": output and output.absolute(),
-            "slots": slots,
-        }
-        values |= {"archive_days": archive_days, "stable_seconds": stable_seconds}
-        settings = _with(settings, values)
-        _check_folders(place, settings)
-        place.save(settings)
-        lines = [
-            f"home   {place.root}",
-            f"input  {place.input_of(settings)}",
-            f"output {place.output_of(settings)}",
-            f"ready: engine {settings.engine}, {settings.slots} slot(s); stop with Ctrl-C",
-        ]
-        with cancel_on_signals() as cancel, ExitStack() as stack:
-            if port is not None:
-                lines.insert(3, f"page   {stack.enter_context(status_page(place, settings, port))}")
-            run(place, settings, ledger, cancel, lambda: _tell("\n".join(lines)), _tell)
-
-
-@command.command()
-@home_option
-@click.option("--stay", is_flag=True, help="Wait for more when all is done.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
-@click.option("--slots", type=click.IntRange(min=1), help="Jobs at once on each device.")
-def work(home: Path | None, stay: bool, output: Path | None, slots: int | None) -> None:
-    """Work off what is queued, without watching the input folder; ends when nothing is left."""
-    from AutoSegmentQueueLib.worker import Worker
-
-    with opened(home) as (place, settings, ledger):
-        settings = _with(settings, {"output": output and output.absolute(), "slots": slots})
-        worker = Worker(place, settings, ledger)
-        with cancel_on_signals() as cancel:
-            try:
-                worker.run(cancel, drain=not stay)
-            finally:
-                worker.close()
+for _part in (serve, work):
+    command.add_command(_part)
 
 
 @command.command()
@@ -276,14 +157,6 @@ def history(home: Path | None, job_id: str) -> None:
             click.echo(f"{event.event:>8}  {stamp}  {event.state:<11}  {event.note}".rstrip())
 
 
-def _tell(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _with(settings: QueueSettings, values: dict[str, Any]) -> QueueSettings:
-    return replace(settings, **{name: value for name, value in values.items() if value is not None})
-
-
 def _row(job: Job) -> dict[str, Any]:
     from AutoSegmentQueueLib.status import row_of
 
@@ -305,21 +178,3 @@ def _object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SettingsError("--options must be a JSON object")
     return value
-
-
-def _check_engine(name: str) -> None:
-    from AutoSegmentQueueLib import engines
-
-    if name not in engines.names():
-        raise SettingsError(f"there is no engine {name!r}; there are: {', '.join(engines.names())}")
-    reason = engines.get(name).available()
-    if reason:
-        raise WorkbenchError(f"engine {name} cannot be used: {reason}")
-
-
-def _check_folders(home: Home, settings: QueueSettings) -> None:
-    input_folder, output = home.input_of(settings).resolve(), home.output_of(settings).resolve()
-    if input_folder == output or input_folder in output.parents or output in input_folder.parents:
-        raise SettingsError(f"input and output folder must lie apart, got {input_folder} and {output}")
-    if input_folder in home.root.resolve().parents or input_folder == home.root.resolve():
-        raise SettingsError(f"the home must not lie in the input folder {input_folder}")
