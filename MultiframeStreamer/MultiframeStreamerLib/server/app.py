@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
+from DicomWorkbenchLib.web_problems import Problem, bad_request, not_found
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,7 +18,6 @@ from ..settings import ServeSettings
 from .catalog import SERIES, STUDY, Catalog, is_uid
 from .negotiation import best_of
 from .pool import Pool
-from .problems import Problem, bad_request, not_found
 from .qido import Query, search
 from .security import Guard
 from .wado import Wado, accept_of, base_of

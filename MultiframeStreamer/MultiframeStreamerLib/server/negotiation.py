@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from DicomWorkbenchLib.web_problems import bad_request, not_acceptable
+
 from ..syntaxes import EXPLICIT_LE, HTJ2K_LOSSLESS, HTJ2K_RPCL, JPEG_LS, Family, Syntax
-from .problems import bad_request, not_acceptable
 
 _LONGEST = 4096
 _RANGE = re.compile(r'\s*([\w!#$&^.+*-]+/[\w!#$&^.+*-]+)((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^\s;,"]*))*)\s*(?:,|$)')

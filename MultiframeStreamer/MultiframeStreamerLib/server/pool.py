@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from DicomWorkbenchLib.web_problems import not_found
+
 from ..frames import Frames
 from ..sources import LocalSource
 from ..stored import open_object
 from .catalog import Instance, stat_of
-from .problems import not_found
 
 _MOST_OPEN = 16
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from DicomWorkbenchLib.headers import quiet_pydicom
+from DicomWorkbenchLib.web_problems import bad_request
 
 from .catalog import CHARACTER_SET, INSTANCE_TAGS, SERIES, SERIES_TAGS, SOP, STUDY, STUDY_TAGS, Catalog, Instance
-from .problems import bad_request
 
 _MODALITY, _MODALITIES_IN_STUDY = 0x00080060, 0x00080061
 _LEVEL_TAGS = {"study": STUDY_TAGS, "series": SERIES_TAGS, "instance": INSTANCE_TAGS}

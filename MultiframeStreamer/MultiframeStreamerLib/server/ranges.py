@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .problems import Problem
+from DicomWorkbenchLib.web_problems import Problem
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})$")
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from DicomWorkbenchLib.web_problems import bad_request
 from DicomWorkbenchLib.windowing import Window
 
 from ..frames import Frames
 from ..pixel_format import PixelFormat
 from ..syntaxes import JPEG_BASELINE
-from .problems import bad_request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

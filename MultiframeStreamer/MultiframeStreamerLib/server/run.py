@@ -9,16 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import uvicorn
-from DicomWorkbenchLib.errors import NoDicomError, OutputError
+from DicomWorkbenchLib.errors import NoDicomError
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 from DicomWorkbenchLib.report import Report
+from DicomWorkbenchLib.web_serving import address_of, listen, serve_until
 
 from ..settings import ServeSettings
 from .app import ROOT, create_app
 from .catalog import Catalog, build_catalog
 
-_LOOK_SECONDS = 0.2
-_BACKLOG = 128
 _MOST_CONNECTIONS = 512
 
 
@@ -58,38 +57,15 @@ def run(
     report = _report(catalog, settings, listener)
     server = uvicorn.Server(_config(catalog, settings))
     try:
-        asyncio.run(_serve(server, listener, cancel, lambda: on_ready(report) if on_ready else None))
+        asyncio.run(serve_until(server, listener, cancel, lambda: on_ready(report) if on_ready else None))
     finally:
         listener.close()
     report.seconds = round(time.perf_counter() - began, 3)
     return report
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises
-    ------
-    OutputError : the address cannot be used.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio switches Nagle's delay off (40 ms now and then) only for sockets that say TCP.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise OutputError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}; choose another with --port"
-        ) from error
-    return listener
-
-
 def _report(catalog: Catalog, settings: ServeSettings, listener: socket.socket) -> ServeReport:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{listener.getsockname()[1]}"
+    url = address_of(listener, settings.host)
     return ServeReport(
         "stream-serve",
         settings={
@@ -119,21 +95,3 @@ def _config(catalog: Catalog, settings: ServeSettings) -> uvicorn.Config:
         http="h11",
         ws="none",
     )
-
-
-async def _serve(
-    server: uvicorn.Server, listener: socket.socket, cancel: CancelToken, ready: Callable[[], None]
-) -> None:
-    async def watch() -> None:
-        told = False
-        while not server.should_exit:
-            if server.started and not told:
-                told = True
-                ready()
-            if cancel.cancelled:
-                server.should_exit = True
-            await asyncio.sleep(_LOOK_SECONDS if told else 0.01)
-
-    watcher = asyncio.create_task(watch())
-    await server.serve(sockets=[listener])
-    watcher.cancel()

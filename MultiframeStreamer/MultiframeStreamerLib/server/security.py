@@ -6,15 +6,14 @@ read only if their origin is of this machine or was named), and names that point
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-from urllib.parse import urlsplit
 
+from DicomWorkbenchLib.web_problems import Problem
+from DicomWorkbenchLib.web_serving import host_name, impatient, origin_host
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..settings import LOOPBACK, ServeSettings
-from .problems import Problem
 
 _SEND_SECONDS = 60.0  # a client that takes nothing for so long is let go
 _LONGEST_TARGET = 1 << 16
@@ -57,7 +56,7 @@ class Guard:
         if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_TARGET:
             raise Problem(414, "the address is too long; ask for fewer frames at once")
         if not self._settings.token:
-            if _host_name(headers.get("host", "")) not in LOOPBACK:
+            if host_name(headers.get("host", "")) not in LOOPBACK:
                 raise Problem(403, "this server is for this machine only")
             return
         if scope["method"] != "OPTIONS" and scope["path"] not in _OPEN_PATHS:
@@ -75,25 +74,13 @@ class Guard:
         if not origin:
             return False
         named = "*" in self._settings.origins or origin in self._settings.origins
-        return named or _origin_host(origin) in LOOPBACK
-
-
-def _host_name(host: str) -> str:
-    """Return the name in a Host header, without the port and the brackets of IPv6."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
-
-
-def _origin_host(origin: str) -> str:
-    try:
-        return urlsplit(origin).hostname or ""
-    except ValueError:
-        return ""
+        return named or origin_host(origin) in LOOPBACK
 
 
 def _sender(send: Send, origin: str, token: bool) -> Send:
     """Add the headers of every answer, and give up on clients that stop reading."""
+
+    in_time = impatient(send, _SEND_SECONDS)
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -108,8 +95,7 @@ def _sender(send: Send, origin: str, token: bool) -> Send:
             if origin:
                 headers["Access-Control-Allow-Origin"] = origin
                 headers["Access-Control-Expose-Headers"] = _EXPOSED
-        async with asyncio.timeout(_SEND_SECONDS):
-            await send(message)
+        await in_time(message)
 
     return guarded
 

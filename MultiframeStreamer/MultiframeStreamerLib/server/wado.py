@@ -12,6 +12,7 @@ from typing import IO, Any, TypeVar
 import anyio.to_thread
 from DicomWorkbenchLib.errors import DependencyError, InputError, PixelDataError
 from DicomWorkbenchLib.pixels_encode import encode_frame
+from DicomWorkbenchLib.web_problems import Problem, bad_request, not_found
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -26,7 +27,6 @@ from .metadata_json import bulk_value, metadata_json
 from .multipart import Multipart
 from .negotiation import Choice, best_of, choose, is_decodable
 from .pool import Pool
-from .problems import Problem, bad_request, not_found
 from .ranges import is_unchanged, wanted_range
 from .rendering import View, parse_view, rendered, thumbnail
 
