@@ -48,7 +48,7 @@ class Home:
         """
         home = Home((root or default_home()).expanduser().absolute())
         try:
-            for folder in (home.root, home.logs, home.archive, home.failed, home.work):
+            for folder in (home.root, home.logs, home.archive, home.failed, home.work, home.uploads):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise OutputError(
@@ -80,6 +80,11 @@ class Home:
     def work(self) -> Path:
         """Private folders of running jobs."""
         return self.root / "work"
+
+    @property
+    def uploads(self) -> Path:
+        """Scans that came over the web; the queue owns them as it does what lies in the input folder."""
+        return self.root / "uploads"
 
     def log_of(self, job_id: str) -> Path:
         """The log of one job."""

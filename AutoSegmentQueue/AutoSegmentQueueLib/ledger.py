@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from AutoSegmentQueueLib.ledger_changes import admit, change, end, fetch, insert, insert_complete, note_event, update
-from AutoSegmentQueueLib.ledger_leases import LeaseLedger
 from AutoSegmentQueueLib.ledger_rows import Content, Event, Job, NewJob, event_of, job_of
 from AutoSegmentQueueLib.ledger_store import NoSuchJob, NotAllowed
+from AutoSegmentQueueLib.ledger_views import ViewLedger
 from AutoSegmentQueueLib.states import ACTIVE, ENDED, RETRYABLE, Failure, State
 
 __all__ = ["Content", "Event", "Job", "Ledger", "NewJob"]
 
 
-class Ledger(LeaseLedger):
-    """The whole ledger; see `LedgerStore` for how it is opened and `LeaseLedger` for what workers do with it."""
+class Ledger(ViewLedger):
+    """The whole ledger; see `LedgerStore` for how it is opened, `LeaseLedger` for workers, `ViewLedger` for pages."""
 
     def receive(self, new: NewJob) -> Job:
         """Write down an input that was seen and of which nothing is known yet."""
@@ -81,7 +81,7 @@ class Ledger(LeaseLedger):
         NotAllowed : it is in another state.
         """
         fresh: dict[str, Any] = {"crashes": 0, "losses": 0, "ladder": 0, "not_before": 0.0, "error": None}
-        fresh |= {"error_class": None, "ended": None, "progress": 0.0, "started": None}
+        fresh |= {"error_class": None, "ended": None, "progress": 0.0, "started": None, "hidden": 0}
         with self.writing() as connection:
             job, now = fetch(connection, job_id), self.now()
             if job.state not in RETRYABLE:
@@ -101,6 +101,24 @@ class Ledger(LeaseLedger):
             update(connection, job_id, priority=priority, changed=self.now())
             note_event(connection, job, job.state, self.now(), f"priority {priority}")
             return replace(job, priority=priority)
+
+    def hide(self, job_id: str) -> Job:
+        """Take an ended job off all lists; its history stays.
+
+        Raises
+        ------
+        NotAllowed : it, or a job that works on its results, has not ended.
+        """
+        with self.writing() as connection:
+            job, now = fetch(connection, job_id), self.now()
+            if job.state not in ENDED or _chain_runs(connection, job):
+                raise NotAllowed(
+                    f"job {job_id} has not ended, or a job that works on its results has not; cancel it first"
+                )
+            if not job.hidden:
+                update(connection, job_id, hidden=1, changed=now)
+                note_event(connection, job, job.state, now, "deleted")
+            return replace(job, hidden=True)
 
     def dispose(self, job_id: str, disposal: str, inputs: Sequence[str], note: str) -> None:
         """Say what has become of a job's input."""
@@ -151,7 +169,8 @@ class Ledger(LeaseLedger):
     def jobs(self, states: Iterable[State] | None = None, *, after: int = 0, limit: int = -1) -> list[Job]:
         """Return jobs in the order they came, for example page by page (``after`` is the last ``seq`` seen)."""
         wanted = [state.value for state in (State if states is None else states)]
-        query = f"SELECT * FROM jobs WHERE state IN ({', '.join('?' * len(wanted))}) AND seq > ? ORDER BY seq LIMIT ?"
+        marks = ", ".join("?" * len(wanted))
+        query = f"SELECT * FROM jobs WHERE state IN ({marks}) AND hidden = 0 AND seq > ? ORDER BY seq LIMIT ?"
         with self.reading() as connection:
             return [job_of(row) for row in connection.execute(query, (*wanted, after, limit)).fetchall()]
 

@@ -104,6 +104,7 @@ class Job:
     started: float | None
     ended: float | None
     changed: float
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Event:
     note: str
 
 
-def job_of(row: sqlite3.Row) -> Job:
+def job_of(row: sqlite3.Row | dict[str, Any]) -> Job:
     """Read a row of the table ``jobs``."""
     values = dict(row)
     values["state"] = State(values["state"])
@@ -128,6 +129,7 @@ def job_of(row: sqlite3.Row) -> Job:
     values["chain"] = tuple(Step(**step) for step in json.loads(values["chain"]))
     values["inputs"] = tuple(json.loads(values["inputs"]))
     values["owned"] = bool(values["owned"])
+    values["hidden"] = bool(values["hidden"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     return Job(**values)
 

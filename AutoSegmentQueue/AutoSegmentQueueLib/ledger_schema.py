@@ -78,7 +78,13 @@ CREATE TRIGGER history_is_never_deleted BEFORE DELETE ON history BEGIN SELECT RA
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+_VERSION_2 = """
+ALTER TABLE jobs ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;  -- 1: deleted by a user; the history stays
+CREATE INDEX by_user ON jobs(user, seq);
+CREATE INDEX hidden_jobs ON jobs(state, seq) WHERE hidden = 1;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 
 
 def migrate(connection: sqlite3.Connection, migrations: tuple[str, ...] = MIGRATIONS) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from DicomWorkbenchLib.errors import OutputError, WorkbenchError
 
 from AutoSegmentQueueLib.failpoints import reach, writing
-from AutoSegmentQueueLib.ledger_schema import migrate
+from AutoSegmentQueueLib.ledger_schema import MIGRATIONS, migrate
 
 CHECKPOINT_PAGES = (
     4000  # 16 MB; a commit touches about 12 pages, so at the default of 1000 every 80th would wait for a checkpoint
@@ -41,6 +41,7 @@ class LedgerStore:
     Parameters
     ----------
     path : the data base; it is made, and older versions are brought up to date.
+    migrations : its tables, one script per version.
 
     Raises
     ------
@@ -51,12 +52,12 @@ class LedgerStore:
     https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html#pragma_synchronous
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: tuple[str, ...] = MIGRATIONS) -> None:
         self.path = path
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         with _plain_errors(path):
-            migrate(self.connection())
+            migrate(self.connection(), migrations)
 
     def close(self) -> None:
         """Close the connections of all threads."""
