@@ -11,6 +11,7 @@ import click
 from DicomWorkbenchLib.errors import SettingsError
 
 from AutoSegmentQueueLib.cli_options import chosen, home_option, opened, work_options
+from AutoSegmentQueueLib.cli_route import route
 from AutoSegmentQueueLib.cli_serve import serve, work
 from AutoSegmentQueueLib.ledger import Job
 from AutoSegmentQueueLib.states import State
@@ -21,7 +22,7 @@ def command() -> None:
     """Hold the sub-commands."""
 
 
-for _part in (serve, work):
+for _part in (serve, work, route):
     command.add_command(_part)
 
 

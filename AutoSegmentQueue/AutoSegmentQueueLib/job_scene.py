@@ -50,7 +50,7 @@ def write_results(
         )
     found = {one.name for one in figures}
     structures = tuple(one for one in segmented.structures if one.name in found)
-    warnings = [*loaded.warnings, *segmented.warnings]
+    warnings = [*job.options.get("input_warnings", ()), *loaded.warnings, *segmented.warnings]
     if len(structures) < len(segmented.structures) and job.engine_options.structures:
         absent = sorted(one.name for one in segmented.structures if one.name not in found)
         warnings.append(f"not found in the scan: {', '.join(absent)}")

@@ -120,6 +120,12 @@ class Ledger(ViewLedger):
                 note_event(connection, job, job.state, now, "deleted")
             return replace(job, hidden=True)
 
+    def note(self, job_id: str, text: str) -> None:
+        """Write a line into the history of a job."""
+        with self.writing() as connection:
+            job = fetch(connection, job_id)
+            note_event(connection, job, job.state, self.now(), text)
+
     def dispose(self, job_id: str, disposal: str, inputs: Sequence[str], note: str) -> None:
         """Say what has become of a job's input."""
         with self.writing() as connection:

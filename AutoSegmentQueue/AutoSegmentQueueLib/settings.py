@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 from DicomWorkbenchLib.errors import SettingsError
 
+from AutoSegmentQueueLib.pacs.settings import DicomSettings
+
 Quality = Literal["normal", "fast", "faster", "fastest"]
 ModelFormat = Literal["gltf", "glb", "stl", "obj"]
 Validation = Literal["full", "manifest"]
@@ -84,6 +86,7 @@ class QueueSettings:
     free_bytes : nothing is taken in below this much free space; None: 5 GB, on small disks a twentieth.
     oom_ladder : what is tried, in this order, after the memory was not enough.
     validation : "full" opens every result; "manifest" compares sizes and hashes only.
+    dicom : who may send to the DICOM node, and when a series counts as complete.
     child_command : program that runs a segmentation instead of ours (tests).
     """
 
@@ -103,6 +106,7 @@ class QueueSettings:
     free_bytes: int | None = None
     oom_ladder: tuple[str, ...] = ("split", "fast", "faster")
     validation: Validation = "full"
+    dicom: DicomSettings = field(default_factory=DicomSettings)
     child_command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

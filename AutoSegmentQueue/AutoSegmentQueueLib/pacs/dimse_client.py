@@ -1,0 +1,88 @@
+"""Calling other DICOM nodes: one association for one purpose, with our AE title, timeouts and, where wanted, TLS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from DicomWorkbenchLib.errors import DependencyError, ProcessError
+
+from AutoSegmentQueueLib.pacs.peers import DimsePeer
+
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+
+
+class PeerError(ProcessError):
+    """Another system does not do what it was asked for."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who we are when we call: AE title, longest waiting, and the TLS context where TLS is spoken."""
+
+    ae_title: str
+    seconds: float = 30.0
+    tls: ssl.SSLContext | None = None
+
+
+@contextmanager
+def association(
+    peer: DimsePeer, caller: Caller, contexts: Sequence[Any], roles: Sequence[Any] = (), handlers: Sequence[Any] = ()
+) -> Iterator[Any]:
+    """Hold an association while the block runs.
+
+    Parameters
+    ----------
+    contexts : abstract syntaxes (UIDs), or presentation contexts of pynetdicom.
+    roles : negotiation items, for C-GET.
+
+    Raises
+    ------
+    DependencyError : pynetdicom is not installed.
+    PeerError : the peer cannot be reached or refuses us.
+    """
+    try:
+        from pynetdicom import AE
+    except ImportError as error:
+        raise DependencyError("pynetdicom", extra="pacs") from error
+    from AutoSegmentQueueLib.pacs.node import LONGEST_PDU, quiet_pynetdicom
+
+    quiet_pynetdicom()
+    entity = AE(ae_title=caller.ae_title)
+    entity.acse_timeout = entity.connection_timeout = entity.dimse_timeout = entity.network_timeout = caller.seconds
+    entity.maximum_pdu_size = LONGEST_PDU
+    for context in contexts:
+        if isinstance(context, str):
+            entity.add_requested_context(context)
+        else:
+            entity.add_requested_context(context.abstract_syntax, context.transfer_syntax)
+    held = entity.associate(
+        peer.host,
+        peer.port,
+        ae_title=peer.ae_title,
+        ext_neg=list(roles),
+        evt_handlers=list(handlers),
+        tls_args=(caller.tls, peer.host) if caller.tls else None,
+    )
+    try:
+        if not held.is_established:
+            raise PeerError(f"{peer} {_why_not(held)}")
+        yield held
+    finally:
+        if held.is_established:
+            held.release()
+
+
+def _why_not(held: Any) -> str:
+    if held.is_rejected:
+        answer = held.acceptor.primitive
+        reason = getattr(answer, "reason_str", "") if answer else ""
+        return f"refuses the association: {reason or 'no reason given'}; see that it knows our AE title and address"
+    if held.is_aborted and held.acceptor.primitive is not None:
+        return "ended the association; none of what we asked for was accepted"
+    return "cannot be reached; see that it runs, and whether it wants TLS"
