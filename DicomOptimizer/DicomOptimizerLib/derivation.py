@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from DicomOptimizerLib.decimals import LONGEST, decimal_string
+from DicomWorkbenchLib.decimals import LONGEST, decimal_string
 from DicomOptimizerLib.elements import has, numbers, put, remove, texts
 from DicomOptimizerLib.greyscale import GreyMap
 from DicomOptimizerLib.resampling import Resize

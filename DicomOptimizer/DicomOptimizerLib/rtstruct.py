@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from DicomWorkbenchLib.decimals import decimal_strings
 from DicomWorkbenchLib.geometry import FloatArray
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -99,12 +100,6 @@ def points_of(item: Dataset) -> FloatArray:
     else:
         numbers = np.asarray(value if value is not None else (), dtype=float).reshape(-1)
     return np.asarray(numbers[: len(numbers) // 3 * 3].reshape(-1, 3))
-
-
-def decimal_strings(numbers: FloatArray) -> bytes:
-    """Write numbers as a DS value: ten significant digits, never more than 16 characters each (PS3.5 6.2)."""
-    text = "\\".join([f"{number:.10g}" for number in np.ravel(numbers).tolist()])
-    return (text + " " * (len(text) % 2)).encode("ascii")
 
 
 def _item(placed: PlacedContour, items: Sequence[Dataset], stack: SliceStack, sop_class: str) -> Dataset:

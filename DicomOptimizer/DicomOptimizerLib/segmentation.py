@@ -19,7 +19,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 
 from DicomOptimizerLib.contours import RoiResult
-from DicomOptimizerLib.decimals import decimal_string
+from DicomWorkbenchLib.decimals import decimal_string
 from DicomOptimizerLib.placement import Fate, place
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.segmentation_pixels import Frames, blended, resized, resized_labels

@@ -52,6 +52,13 @@ def new_uid() -> str:
     return f"2.25.{uuid.uuid4().int}"
 
 
+def derived_uid(*parts: str) -> str:
+    """Return the UID that belongs to some texts: always the same one, and nobody else's."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    # Version and variant bits as RFC 4122 wants them, so that the number is a legal UUID (PS3.5 B.2).
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=4).int}"
+
+
 class UidMap:
     """One map for a whole job: an old UID always becomes the same new one.
 
@@ -71,7 +78,7 @@ class UidMap:
         if not old or old.startswith(_WELL_KNOWN_ROOT):
             return old
         if old not in self._map:
-            self._map[old] = new_uid() if self._salt is None else _salted(self._salt, old)
+            self._map[old] = new_uid() if self._salt is None else derived_uid(self._salt, old)
         return self._map[old]
 
     def apply(self, dataset: Dataset, keep: Iterable[str] = ()) -> None:
@@ -123,9 +130,3 @@ def _replace(element: DataElement, uids: UidMap) -> None:
         element.value = [UID(uids.new(value)) for value in element.value]
     else:
         element.value = UID(uids.new(element.value))
-
-
-def _salted(salt: str, uid: str) -> str:
-    digest = hashlib.sha256(f"{salt}\0{uid}".encode()).digest()
-    # Version and variant bits as RFC 4122 wants them, so that the number is a legal UUID (PS3.5 B.2).
-    return f"2.25.{uuid.UUID(bytes=digest[:16], version=4).int}"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from DicomWorkbenchLib import __version__
-from DicomWorkbenchLib.errors import DependencyError
-from DicomWorkbenchLib.headers import read_dataset
+from DicomWorkbenchLib.derived_objects import MANUFACTURER, require_highdicom, source_header
 from DicomWorkbenchLib.uids import new_uid
 
 from TumorAnalysisLib.analysis import PatientResult
@@ -17,13 +16,8 @@ from TumorAnalysisLib.lesions import Lesion
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-MANUFACTURER, MODEL, SERIAL = "DicomWorkbench", "TumorAnalysis", "0"
+MODEL, SERIAL = "TumorAnalysis", "0"
 SEG_SERIES, SR_SERIES = 901, 902  # series numbers; scanners stay below
-# Patient and study attributes that must be present, if empty (PS3.3 C.7.1.1, C.7.2.1); many published scans have lost some.
-_TYPE_2 = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
-    "ReferringPhysicianName", "StudyID", "PositionReferenceIndicator",
-)  # fmt: skip
 
 
 def write_segmentation_object(path: Path, result: PatientResult) -> Dataset:
@@ -37,7 +31,7 @@ def write_segmentation_object(path: Path, result: PatientResult) -> Dataset:
     ------
     DependencyError : highdicom is not installed.
     """
-    hd = _highdicom()
+    hd = require_highdicom("tumors")
     from pydicom.sr.codedict import codes
 
     source, pixels = _source_and_pixels(result)
@@ -76,7 +70,7 @@ def write_segmentation_object(path: Path, result: PatientResult) -> Dataset:
 
 def write_report(path: Path, result: PatientResult, segmentation: Dataset) -> None:
     """Write the measurements of every lesion as a Comprehensive 3D SR after TID 1500 (PS3.16), tied to its segment."""
-    hd = _highdicom()
+    hd = require_highdicom("tumors")
     from pydicom.sr.codedict import codes
 
     groups = [
@@ -96,7 +90,7 @@ def write_report(path: Path, result: PatientResult, segmentation: Dataset) -> No
         title=codes.DCM.ImagingMeasurementReport,
         referenced_images=[],
     )
-    source = [_head(file) for file in result.data.ct_files]
+    source = [source_header(file) for file in result.data.ct_files]
     hd.sr.Comprehensive3DSR(
         evidence=[segmentation, *source],
         content=content[0],
@@ -150,20 +144,4 @@ def _source_and_pixels(result: PatientResult) -> tuple[list[Dataset], Any]:
     _, rows, columns = result.data.grid.shape_kji
     shape = (high - low, rows, columns)
     pixels = np.stack([one.mask.within((low, 0, 0), shape) for one in result.lesions], axis=-1).astype(np.uint8)
-    return [_head(file) for file in result.data.ct_files[low:high]], pixels
-
-
-def _head(file: Path) -> Dataset:
-    header = read_dataset(file, pixels=False)
-    for keyword in _TYPE_2:
-        if keyword not in header:
-            setattr(header, keyword, "")
-    return header
-
-
-def _highdicom() -> Any:
-    try:
-        import highdicom
-    except ModuleNotFoundError as error:
-        raise DependencyError("the Python package highdicom", extra="tumors") from error
-    return highdicom
+    return [source_header(file) for file in result.data.ct_files[low:high]], pixels

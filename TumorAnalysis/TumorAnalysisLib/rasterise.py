@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from DicomWorkbenchLib.errors import GeometryError
+from DicomWorkbenchLib.polygons import polygon_pixels
 
 from TumorAnalysisLib.grid import BoolArray, FloatArray, Grid
 from TumorAnalysisLib.masks import EMPTY, Mask, crop
@@ -40,18 +41,3 @@ def mask_of_contours(contours_lps: Sequence[FloatArray], grid: Grid) -> Mask:
         for polygon in polygons:
             voxels[k - first] ^= polygon_pixels(polygon, grid.shape_kji[1:])
     return crop(voxels, (first, 0, 0))
-
-
-def polygon_pixels(polygon_ij: FloatArray, shape_ji: tuple[int, int]) -> BoolArray:
-    """Set the pixels whose centre lies inside a polygon (even-odd rule)."""
-    starts, stops = polygon_ij, np.roll(polygon_ij, -1, axis=0)
-    inside = np.zeros(shape_ji, dtype=np.bool_)
-    low = max(int(np.ceil(polygon_ij[:, 1].min())), 0)
-    high = min(int(np.floor(polygon_ij[:, 1].max())), shape_ji[0] - 1)
-    columns = np.arange(shape_ji[1])
-    for row in range(low, high + 1):
-        crosses = (starts[:, 1] <= row) != (stops[:, 1] <= row)
-        a, b = starts[crosses], stops[crosses]
-        at = np.sort(a[:, 0] + (row - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0]))
-        inside[row] = np.searchsorted(at, columns, side="left") % 2 == 1
-    return inside

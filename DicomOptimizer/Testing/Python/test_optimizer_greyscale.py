@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from DicomOptimizerLib.decimals import decimal_string
+from DicomWorkbenchLib.decimals import decimal_string
 from DicomOptimizerLib.greyscale import GreyMap, window_of
 from DicomWorkbenchLib.windowing import Window
 

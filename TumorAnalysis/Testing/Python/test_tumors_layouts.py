@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import tumor_files as files
+from DicomWorkbenchLib.polygons import polygon_pixels
 from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
 from TumorAnalysisLib import TumorSettings, analyse_cohort, run
 from TumorAnalysisLib.dataset import Dataset
 from TumorAnalysisLib.masks import crop, union
 from TumorAnalysisLib.nrrd import Segment, write_segmentation, write_volume
-from TumorAnalysisLib.rasterise import mask_of_contours, polygon_pixels
+from TumorAnalysisLib.rasterise import mask_of_contours
 
 KEYS = (
     "volume_ml",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from DicomWorkbenchLib.geometry import FloatArray
+
 LONGEST = 16  # characters of a DS value (PS3.5 6.2)
 
 
@@ -12,3 +16,9 @@ def decimal_string(number: float) -> str:
         if len(text) <= LONGEST:
             return text
     return "0"
+
+
+def decimal_strings(numbers: FloatArray) -> bytes:
+    """Write numbers as a DS value: ten significant digits, never more than 16 characters each (PS3.5 6.2)."""
+    text = "\\".join([f"{number:.10g}" for number in np.ravel(numbers).tolist()])
+    return (text + " " * (len(text) % 2)).encode("ascii")
