@@ -15,6 +15,7 @@ from DicomWorkbenchLib.report import InputFile, sha256_of
 from DicomWorkbenchLib.series import scan
 from DicomWorkbenchLib.volume import read_volume
 
+from AutoSegmentQueueLib.dicom_objects.source import DicomSource, source_of
 from AutoSegmentQueueLib.engines.model import ImageVolume
 
 SIMPLEITK_ENDINGS = (".nrrd", ".nii", ".nii.gz")
@@ -29,6 +30,7 @@ class LoadedInput:
     volume: ImageVolume
     files: list[InputFile]
     warnings: list[str]
+    source: DicomSource | None = None  # of DICOM scans
 
 
 def load(paths: Sequence[Path], progress: Progress, cancel: CancelToken) -> LoadedInput:
@@ -65,10 +67,11 @@ def _dicom(paths: Sequence[Path], progress: Progress, cancel: CancelToken) -> Lo
         files = _hashed(paths, [instance.path for instance in series.instances])
         uids = tuple(instance.sop_instance_uid for instance in series.instances)
         array, matrix = read.array, read.matrix_lps
-    if not _is_upright(matrix):
-        array, matrix = _upright(array, matrix)
-        warnings.append("the gantry was tilted; the slices were moved onto an upright grid before segmentation")
-    return LoadedInput(ImageVolume(array, matrix, read.units, series.modality, uids), files, warnings)
+        if not _is_upright(matrix):
+            array, matrix = _upright(array, matrix)
+            warnings.append("the gantry was tilted; the slices were moved onto an upright grid before segmentation")
+        source = source_of(read.series, matrix)
+    return LoadedInput(ImageVolume(array, matrix, read.units, series.modality, uids), files, warnings, source)
 
 
 def _hashed(given: Sequence[Path], used: Sequence[Path]) -> list[InputFile]:

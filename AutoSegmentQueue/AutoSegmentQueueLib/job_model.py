@@ -104,7 +104,7 @@ def _settings(options: dict[str, Any]) -> SegmentationSettings:
     known = {
         name: options[name] for name in ("task", "quality", "device", "reduction") if options.get(name) is not None
     }
-    for name in ("structures", "formats"):
+    for name in ("structures", "formats", "dicom"):
         if options.get(name) is not None:
             known[name] = tuple(options[name])
     return SegmentationSettings(**known)

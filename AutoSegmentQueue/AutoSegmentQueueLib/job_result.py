@@ -32,6 +32,7 @@ class Outcome:
     ended: float
     exporter: str
     models: list[str]  # structures that have a surface
+    planes_lps: FloatArray | None = None  # (k, 3) of unevenly spaced slices
 
     def to_manifest(self, job: SegmentJob, outputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the manifest as JSON values."""
@@ -46,12 +47,16 @@ class Outcome:
             "outputs": outputs,
             "structures": [self._structure(one) for one in self.figures],
             "models": self.models,
-            "grid": {"shape_kji": list(self.shape_kji), "matrix_lps": to_json(self.matrix_lps)},
+            "grid": self._grid(),
             "seconds": round(self.ended - self.started, 3),
             "warnings": self.warnings,
             "started": _time(self.started),
             "ended": _time(self.ended),
         }
+
+    def _grid(self) -> dict[str, Any]:
+        grid = {"shape_kji": list(self.shape_kji), "matrix_lps": to_json(self.matrix_lps)}
+        return grid if self.planes_lps is None else {**grid, "planes_lps": to_json(self.planes_lps)}
 
     def _structure(self, figures: StructureFigures) -> dict[str, Any]:
         structure = next(one for one in self.segmented.structures if one.name == figures.name)

@@ -15,14 +15,16 @@ from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.report import Report, relative_files
 
 from AutoSegmentQueueLib import export_gltf, preview, statistics
+from AutoSegmentQueueLib.dicom_objects.write import Result, write_objects
 from AutoSegmentQueueLib.engines.model import Segmented
-from AutoSegmentQueueLib.export_mesh import Mesh, file_name, write_obj, write_stl
+from AutoSegmentQueueLib.export_mesh import Mesh, file_name, recentred, write_obj, write_stl
 from AutoSegmentQueueLib.job_input import LoadedInput
 from AutoSegmentQueueLib.job_model import SegmentJob
 from AutoSegmentQueueLib.job_result import Outcome
 
 OWN_EXPORTER, OPEN_ANATOMY = "DicomWorkbench", "OpenAnatomyExport"
-_STEPS = 5
+_STEPS = 6
+MOST_DRIFT_VOXELS = 0.5  # of a surface's centre; see `export_mesh.recentred`
 
 
 @dataclass
@@ -82,6 +84,7 @@ class _Results:
         self._folder = job.result
         self._exporter = OWN_EXPORTER
         self._modelled: list[str] = []
+        self._meshes: list[Mesh] = []
         boot()
         from AutoSegmentQueueLib import mrml  # needs slicer.mrmlScene
 
@@ -99,9 +102,11 @@ class _Results:
         self._step(2, "writing models")
         self._models(node)
         statistics.write_csv(self._folder / "statistics.csv", self._figures, volume.units)
-        self._step(3, "taking pictures")
+        self._step(3, "writing DICOM objects")
+        self._dicom_objects()
+        self._step(4, "taking pictures")
         self._page(scan)
-        self._step(4, "writing the report")
+        self._step(5, "writing the report")
         return self._report()
 
     def _step(self, done: int, message: str) -> None:
@@ -113,9 +118,12 @@ class _Results:
         meshes = self._mrml.meshes_of(
             node, list(self._segmented.structures), self._job.settings.reduction, self._cancel
         )
+        centers = {one.name: one.centroid_lps_mm for one in self._figures}
+        most_mm = MOST_DRIFT_VOXELS * min(self._loaded.volume.spacing_mm)
+        meshes = [recentred(mesh, centers[mesh.name], most_mm) for mesh in meshes]
         if not meshes:
             raise OutputError("no structure has a surface; the voxels that were found are too few")
-        self._modelled = [mesh.name for mesh in meshes]
+        self._meshes, self._modelled = meshes, [mesh.name for mesh in meshes]
         self._note_without_surface()
         document, blob = self._open_anatomy(node, meshes) or export_gltf.build(meshes, self._job.name)
         for ending, pack in (("gltf", export_gltf.as_gltf), ("glb", export_gltf.as_glb)):
@@ -157,6 +165,13 @@ class _Results:
         for mesh in meshes:
             write_stl(self._models_folder() / f"{file_name(mesh.name)}.stl", mesh)
 
+    def _dicom_objects(self) -> None:
+        if self._loaded.source is None:
+            return
+        job, volume = self._job, self._loaded.volume
+        result = Result(volume, self._segmented, self._figures, self._meshes, job.options)
+        self._warnings += write_objects(self._folder, self._loaded.source, result, job.settings.dicom, self._cancel)
+
     def _page(self, scan: Any) -> None:
         volume = self._loaded.volume
         pictures, missing = preview.take_pictures(scan, volume, self._figures, self._cancel)
@@ -182,7 +197,7 @@ class _Results:
         )
 
     def _report(self) -> Outcome:
-        volume, ended = self._loaded.volume, time.time()
+        volume, source, ended = self._loaded.volume, self._loaded.source, time.time()
         SegmentReport(
             job="segment",
             settings={"engine": self._job.engine, **self._job.options},
@@ -208,4 +223,5 @@ class _Results:
             ended,
             self._exporter,
             self._modelled,
+            None if source is None or source.is_even else source.origins_lps,
         )

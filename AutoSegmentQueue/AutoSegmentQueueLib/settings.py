@@ -13,6 +13,7 @@ from AutoSegmentQueueLib.pacs.settings import DicomSettings
 
 Quality = Literal["normal", "fast", "faster", "fastest"]
 ModelFormat = Literal["gltf", "glb", "stl", "obj"]
+DicomObject = Literal["seg", "seg-labelmap", "rtstruct", "sr", "stl"]
 Validation = Literal["full", "manifest"]
 
 DEVICE = re.compile(r"^(cpu|gpu(:\d+)?)$")
@@ -32,6 +33,8 @@ class SegmentationSettings:
     device : "cpu", "gpu" or "gpu:N". A GPU that is not there is an error, never the CPU instead.
     reduction : fraction of triangles that is removed from the models.
     formats : model files to write beside the segmentation.
+    dicom : objects to write for DICOM scans: segmentation (BINARY, or LABELMAP where the archive takes it), structure set, report of
+        the measurements, encapsulated surfaces.
     """
 
     task: str = "total"
@@ -40,6 +43,7 @@ class SegmentationSettings:
     device: str = "cpu"
     reduction: float = 0.9
     formats: tuple[ModelFormat, ...] = ("gltf", "glb")
+    dicom: tuple[DicomObject, ...] = ("seg", "rtstruct", "sr")
 
     def __post_init__(self) -> None:
         if not self.task:
@@ -54,6 +58,10 @@ class SegmentationSettings:
             raise SettingsError(
                 f"formats must be of {', '.join(get_args(ModelFormat))}, got {', '.join(sorted(unknown))}"
             )
+        if strange := set(self.dicom) - set(get_args(DicomObject)):
+            raise SettingsError(
+                f"dicom must be of {', '.join(get_args(DicomObject))}, got {', '.join(sorted(strange))}"
+            )
 
     def options(self) -> dict[str, Any]:
         """Return the ``options`` of the job file."""
@@ -64,6 +72,7 @@ class SegmentationSettings:
             "device": self.device,
             "reduction": self.reduction,
             "formats": list(self.formats),
+            "dicom": list(self.dicom),
         }
 
 

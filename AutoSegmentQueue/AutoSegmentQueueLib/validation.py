@@ -17,6 +17,8 @@ from DicomWorkbenchLib.geometry import FloatArray, spacing_of, transform_points
 from DicomWorkbenchLib.report import sha256_of
 from numpy.typing import NDArray
 
+from AutoSegmentQueueLib.dicom_objects.check import problems_of_objects
+from AutoSegmentQueueLib.export_mesh import enclosed_centroid
 from AutoSegmentQueueLib.export_parts import Part, read_parts
 from AutoSegmentQueueLib.job_model import MANIFEST
 
@@ -104,6 +106,7 @@ def _check_segmentation(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{expected['name']} has {count} voxels in the segmentation and {expected['voxels']} in the label map"
         elif np.abs(centroid - expected["centroid_lps_mm"]).max() > GRID_TOLERANCE_MM:
             yield f"{expected['name']} lies elsewhere in the segmentation than in the label map"
+    yield from problems_of_objects(folder, manifest, lambda name: segmentation.mask_of(name, manifest["grid"]))
 
 
 class _Segmentation:
@@ -143,6 +146,15 @@ class _Segmentation:
             return 0, np.zeros(3)
         index = np.array([counts @ np.arange(len(counts)) / count for counts in along])
         return count, transform_points(self.matrix_lps, index)
+
+    def mask_of(self, name: str, grid: Manifest) -> NDArray[np.bool_]:
+        """Return the voxels (k, j, i) of a segment on the whole grid; the file may hold a box out of it."""
+        layer, label = self._segments.get(name, (0, -1))
+        mask = np.zeros(grid["shape_kji"], bool)
+        first = np.rint(np.linalg.solve(np.asarray(grid["matrix_lps"], float), self.matrix_lps[:, 3])[:3]).astype(int)
+        box = tuple(slice(a, a + n) for a, n in zip(first[::-1], self._layers.shape[:3], strict=True))
+        mask[box] = self._layers[..., layer] == label
+        return mask
 
     def differs_from_grid(self, grid: Manifest) -> str:
         """Say how the grid differs from that of the scan; empty if it is a box out of it."""
@@ -194,19 +206,8 @@ def _check_part(part: Part, expected: Manifest, matrix_lps: FloatArray, own: boo
         yield f"{part.name} is up to {off.max():.1f} mm away from where its voxels are"
     elif expected["voxels"] >= LEAST_VOXELS_FOR_CENTROID:
         center = transform_points(np.linalg.inv(matrix_lps), np.asarray(expected["centroid_lps_mm"])) * spacing
-        away = np.abs(_centroid(points, part.triangles) - center)
+        away = np.abs(enclosed_centroid(points, part.triangles) - center)
         if (away > tolerance).any():
             yield f"the centre of {part.name} is {away.max():.1f} mm away from that of its voxels"
     if own and np.abs(np.subtract(part.color, expected["color"])).max() > COLOR_TOLERANCE:
         yield f"{part.name} has another colour than its structure"
-
-
-def _centroid(points: FloatArray, triangles: NDArray[np.uint32]) -> FloatArray:
-    """Return the centre of what a closed surface encloses, by the divergence theorem."""
-    middle = points.mean(axis=0)
-    a, b, c = (points[triangles[:, corner]] - middle for corner in range(3))
-    volumes = np.einsum("ij,ij->i", a, np.cross(b, c))
-    total = volumes.sum()
-    if abs(total) < 1e-9:
-        return np.asarray(middle)
-    return np.asarray(middle + (volumes[:, None] * (a + b + c)).sum(axis=0) / (4 * total))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from DicomWorkbenchLib.decimals import LONGEST, decimal_string
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from DicomWorkbenchLib.decimals import LONGEST, decimal_string
 from DicomOptimizerLib.elements import has, numbers, put, remove, texts
 from DicomOptimizerLib.greyscale import GreyMap
 from DicomOptimizerLib.resampling import Resize

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from DicomWorkbenchLib.decimals import decimal_string
 from DicomWorkbenchLib.geometry import FloatArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 
 from DicomOptimizerLib.contours import RoiResult
-from DicomWorkbenchLib.decimals import decimal_string
 from DicomOptimizerLib.placement import Fate, place
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.segmentation_pixels import Frames, blended, resized, resized_labels

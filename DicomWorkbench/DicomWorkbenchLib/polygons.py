@@ -94,7 +94,9 @@ def outlines(mask: BoolArray) -> list[FloatArray]:
     """
     rings = pixel_rings(mask)
     outer = [ring.corners for ring in rings if not ring.is_hole]
-    for hole in sorted((ring.corners for ring in rings if ring.is_hole), key=lambda corners: float(corners[:, 0].min())):
+    for hole in sorted(
+        (ring.corners for ring in rings if ring.is_hole), key=lambda corners: float(corners[:, 0].min())
+    ):
         at = min(range(len(hole)), key=lambda n: (hole[n, 0], hole[n, 1]))
         owner, edge, column = _first_to_the_left(outer, hole[at])
         outer[owner] = _joined(outer[owner], edge, column, np.roll(hole, -at, axis=0))

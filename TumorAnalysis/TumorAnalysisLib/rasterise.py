@@ -9,7 +9,7 @@ import numpy as np
 from DicomWorkbenchLib.errors import GeometryError
 from DicomWorkbenchLib.polygons import polygon_pixels
 
-from TumorAnalysisLib.grid import BoolArray, FloatArray, Grid
+from TumorAnalysisLib.grid import FloatArray, Grid
 from TumorAnalysisLib.masks import EMPTY, Mask, crop
 
 PLANE_TOLERANCE = 0.1  # of a slice step between a contour and the slice it is drawn on

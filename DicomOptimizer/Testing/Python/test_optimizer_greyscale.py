@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from DicomWorkbenchLib.decimals import decimal_string
 from DicomOptimizerLib.greyscale import GreyMap, window_of
+from DicomWorkbenchLib.decimals import decimal_string
 from DicomWorkbenchLib.windowing import Window
 
 ABDOMEN = Window(40, 400)

@@ -1,0 +1,1 @@
+"""Results as DICOM objects for an archive: Segmentation, RT Structure Set, measurement report, surfaces."""
