@@ -13,6 +13,7 @@ from DicomWorkbenchLib.errors import SettingsError
 from AutoSegmentQueueLib.cli_options import chosen, home_option, opened, work_options
 from AutoSegmentQueueLib.cli_route import route
 from AutoSegmentQueueLib.cli_serve import serve, work
+from AutoSegmentQueueLib.cli_web import web
 from AutoSegmentQueueLib.ledger import Job
 from AutoSegmentQueueLib.states import State
 
@@ -22,7 +23,7 @@ def command() -> None:
     """Hold the sub-commands."""
 
 
-for _part in (serve, work, route):
+for _part in (serve, work, route, web):
     command.add_command(_part)
 
 

@@ -1,0 +1,1 @@
+"""AutoSegmentQueue in a browser: server, pages, three-dimensional view."""

@@ -1,0 +1,89 @@
+"""The routes of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from AutoSegmentQueueLib.web import api_files, api_jobs, events, openapi, routes_login, routes_pages
+from AutoSegmentQueueLib.web.context import Web
+from AutoSegmentQueueLib.web.problems import answer_to
+from AutoSegmentQueueLib.web.security import Guard
+
+_JOB = "/api/jobs/{id}"
+
+
+def create_app(web: Web) -> Starlette:
+    """Return the ASGI application of a queue; it closes ``web`` when it ends."""
+    hub = events.Hub(web)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(hub.run())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            web.close()
+
+    app = Starlette(
+        routes=_routes(),
+        lifespan=lifespan,
+        middleware=[Middleware(Guard, web=web)],
+        exception_handlers={HTTPException: _answer},
+    )
+    app.state.web, app.state.hub = web, hub
+    return app
+
+
+def _routes() -> list[Route]:
+    get, post = ["GET"], ["POST"]
+    return [
+        Route("/", routes_pages.index, methods=get),
+        Route("/jobs/{id}", routes_pages.job, methods=get),
+        Route("/login", routes_login.form, methods=get),
+        Route("/login", routes_login.login, methods=post),
+        Route("/logout", routes_login.logout, methods=post),
+        Route("/static/{name}", routes_pages.static, methods=get),
+        Route("/favicon.ico", routes_pages.favicon, methods=get),
+        Route("/robots.txt", routes_pages.robots, methods=get),
+        Route("/api/health", routes_pages.health, methods=get),
+        Route("/api/openapi.json", openapi_json, methods=get),
+        Route("/api/me", routes_pages.me, methods=get),
+        Route("/api/engines", routes_pages.engine_list, methods=get),
+        Route("/api/events", events.events, methods=get),
+        Route("/api/jobs", api_jobs.jobs, methods=get),
+        Route(_JOB, api_jobs.job, methods=get),
+        Route(_JOB, api_jobs.delete, methods=["DELETE"]),
+        Route(_JOB + "/cancel", api_jobs.cancel, methods=post),
+        Route(_JOB + "/retry", api_jobs.retry, methods=post),
+        Route(_JOB + "/priority", api_jobs.priority, methods=post),
+        Route(_JOB + "/files/{path:path}", api_files.file, methods=get),
+        Route(_JOB + "/archive.zip", api_files.archive, methods=get),
+        Route(_JOB + "/models/{structure}.stl", api_files.model, methods=get),
+        Route(_JOB + "/slices/{axis}/{n:int}.png", api_files.picture, methods=get),
+        Route("/api/queue/pause", api_jobs.pause, methods=post),
+        Route("/api/queue/resume", api_jobs.resume, methods=post),
+        Route("/files", api_files.files, methods=get),
+        Route("/download/{name:path}", api_files.download, methods=get),
+        Route("/status", routes_pages.status, methods=get),
+    ]
+
+
+async def openapi_json(request: Request) -> Response:
+    """Describe all this to programs."""
+    return JSONResponse(openapi.document())
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return answer_to(request, error)
