@@ -70,6 +70,11 @@ def recentred(mesh: Mesh, centroid_lps_mm: Sequence[float], most_mm: float) -> M
 
 def write_stl(path: Path, mesh: Mesh) -> None:
     """Write one mesh as binary STL, LPS mm (as Slicer reads STL by default)."""
+    path.write_bytes(stl_bytes(mesh))
+
+
+def stl_bytes(mesh: Mesh) -> bytes:
+    """Return the content of a binary STL file, LPS mm."""
     corners = mesh.points_lps_mm[mesh.triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
@@ -77,7 +82,7 @@ def write_stl(path: Path, mesh: Mesh) -> None:
     records["normal"] = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
     records["corners"] = corners
     header = f"{mesh.name}; SPACE=LPS; mm".encode("ascii", "replace")[:80].ljust(80)
-    path.write_bytes(header + np.uint32(len(corners)).tobytes() + records.tobytes())
+    return header + np.uint32(len(corners)).tobytes() + records.tobytes()
 
 
 def write_obj(path: Path, meshes: list[Mesh]) -> list[Path]:

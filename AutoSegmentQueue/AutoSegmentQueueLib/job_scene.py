@@ -14,7 +14,7 @@ from DicomWorkbenchLib.outputs import cannot_write
 from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.report import Report, relative_files
 
-from AutoSegmentQueueLib import export_gltf, preview, statistics
+from AutoSegmentQueueLib import export_gltf, preview, preview_volume, statistics
 from AutoSegmentQueueLib.dicom_objects.write import Result, write_objects
 from AutoSegmentQueueLib.engines.model import Segmented
 from AutoSegmentQueueLib.export_mesh import Mesh, file_name, recentred, write_obj, write_stl
@@ -106,6 +106,7 @@ class _Results:
         self._dicom_objects()
         self._step(4, "taking pictures")
         self._page(scan)
+        self._slices()
         self._step(5, "writing the report")
         return self._report()
 
@@ -195,6 +196,11 @@ class _Results:
             links,
             volume.units,
         )
+
+    def _slices(self) -> None:
+        """Leave what a browser needs to look at slices; the scan may be gone by then."""
+        small = preview_volume.make(self._loaded.volume, self._segmented.labelmap)
+        preview_volume.write(self._folder / preview_volume.NAME, small)
 
     def _report(self) -> Outcome:
         volume, source, ended = self._loaded.volume, self._loaded.source, time.time()
