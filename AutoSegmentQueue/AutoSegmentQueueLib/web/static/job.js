@@ -8,6 +8,7 @@ const ENDED = ["done", "failed", "quarantined", "cancelled"];
 
 function update(row) {
   if (row.id !== job.id) return;
+  if (row.state === "deleted") return deleted();
   if (row.state !== state && (ENDED.includes(row.state) || ENDED.includes(state))) return location.reload();
   state = row.state;
   const [word, color] = STATES[state] || [state, "off"];

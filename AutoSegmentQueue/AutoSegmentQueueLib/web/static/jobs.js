@@ -38,7 +38,7 @@ async function load({ append = false, keep = false } = {}) {
 
 function take(job) {
   const row = document.getElementById(`job-${job.id}`);
-  if (!matches(job)) { row?.remove(); return; }
+  if (job.state === "deleted" || !matches(job)) { row?.remove(); return; }
   if (row) return fillRow(row, job);
   const last = list.lastElementChild;
   if (view.next !== null && last && job.seq < Number(last.dataset.seq)) return; // belongs to a page that is not shown

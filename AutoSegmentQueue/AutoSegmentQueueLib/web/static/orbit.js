@@ -18,7 +18,7 @@ export class Orbit {
     this.polar = polar * Math.PI / 180;
     this.target.copy(this.center);
     const half = this.camera.fov * Math.PI / 360, wide = Math.atan(Math.tan(half) * this.camera.aspect);
-    this.distance = this.radius / Math.sin(Math.min(half, wide)) * 1.02;
+    this.distance = this.radius / Math.sin(Math.min(half, wide)) * 0.88;
     this.apply();
   }
   apply() {
