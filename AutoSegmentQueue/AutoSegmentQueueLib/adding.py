@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be done with a scan."""
+    """What is to be done with a scan; ``name`` is that of its results where the file is not called so."""
 
     settings: QueueSettings
     kind: str = kinds.SEGMENT
@@ -32,6 +32,7 @@ class Wanted:
     then_options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     priority: int = 0
     user: str = ""
+    name: str = ""
 
     def __post_init__(self) -> None:
         for kind, options in ((self.kind, self.options), *self._steps()):
@@ -42,13 +43,13 @@ class Wanted:
         is_segmentation = self.kind == kinds.SEGMENT
         options = {**self.settings.segmentation.options(), **self.options} if is_segmentation else self.options
         return NewJob(
-            name=safe_name(path.name if path.is_dir() else base_name(path)),
+            name=safe_name(self.name or (path.name if path.is_dir() else base_name(path))),
             kind=self.kind,
             engine=self.settings.engine if is_segmentation else self.kind,
             options=options,
             source=str(path),
             signature=signature,
-            owned=home.input_of(self.settings) in path.parents,
+            owned=home.input_of(self.settings) in path.parents or home.uploads in path.parents,
             priority=self.priority,
             user=self.user,
             chain=tuple(Step(kind, options) for kind, options in self._steps()),

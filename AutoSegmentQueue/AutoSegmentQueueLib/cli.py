@@ -11,6 +11,7 @@ import click
 from DicomWorkbenchLib.errors import SettingsError
 
 from AutoSegmentQueueLib.cli_options import chosen, home_option, opened, work_options
+from AutoSegmentQueueLib.cli_people import audit, token, user
 from AutoSegmentQueueLib.cli_route import route
 from AutoSegmentQueueLib.cli_serve import serve, work
 from AutoSegmentQueueLib.cli_web import web
@@ -23,7 +24,7 @@ def command() -> None:
     """Hold the sub-commands."""
 
 
-for _part in (serve, work, route, web):
+for _part in (serve, work, route, web, user, token, audit):
     command.add_command(_part)
 
 

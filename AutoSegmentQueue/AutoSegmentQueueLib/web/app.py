@@ -13,7 +13,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from AutoSegmentQueueLib.web import api_files, api_jobs, events, openapi, routes_login, routes_pages
+from AutoSegmentQueueLib.web import (
+    api_batches,
+    api_files,
+    api_jobs,
+    chores,
+    events,
+    multipart,
+    oidc,
+    openapi,
+    routes_login,
+    routes_pages,
+    tus,
+)
 from AutoSegmentQueueLib.web.context import Web
 from AutoSegmentQueueLib.web.problems import answer_to
 from AutoSegmentQueueLib.web.security import Guard
@@ -27,7 +39,7 @@ def create_app(web: Web) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(hub.run())]
+        tasks = [asyncio.create_task(hub.run()), asyncio.create_task(chores.run(web))]
         try:
             yield
         finally:
@@ -53,6 +65,8 @@ def _routes() -> list[Route]:
         Route("/jobs/{id}", routes_pages.job, methods=get),
         Route("/login", routes_login.form, methods=get),
         Route("/login", routes_login.login, methods=post),
+        Route("/login/oidc", oidc.begin, methods=get),
+        Route("/login/oidc/callback", oidc.callback, methods=get),
         Route("/logout", routes_login.logout, methods=post),
         Route("/static/{name}", routes_pages.static, methods=get),
         Route("/favicon.ico", routes_pages.favicon, methods=get),
@@ -72,6 +86,19 @@ def _routes() -> list[Route]:
         Route(_JOB + "/archive.zip", api_files.archive, methods=get),
         Route(_JOB + "/models/{structure}.stl", api_files.model, methods=get),
         Route(_JOB + "/slices/{axis}/{n:int}.png", api_files.picture, methods=get),
+        Route("/api/uploads", tus.options, methods=["OPTIONS"]),
+        Route("/api/uploads", tus.listed, methods=get),
+        Route("/api/uploads", tus.create, methods=post),
+        Route("/api/uploads/{id}", tus.options, methods=["OPTIONS"]),
+        Route("/api/uploads/{id}", tus.head, methods=["HEAD"]),
+        Route("/api/uploads/{id}", tus.patch, methods=["PATCH"]),
+        Route("/api/uploads/{id}", tus.delete, methods=["DELETE"]),
+        Route("/api/uploads/{id}", tus.overridden, methods=post),
+        Route("/api/batches/{batch}", api_batches.batch, methods=post),
+        Route("/upload", multipart.upload, methods=post),
+        Route("/jobs/{id}/cancel", routes_pages.by_form(api_jobs.cancel), methods=post),
+        Route("/jobs/{id}/retry", routes_pages.by_form(api_jobs.retry), methods=post),
+        Route("/jobs/{id}/delete", routes_pages.by_form(api_jobs.delete), methods=post),
         Route("/api/queue/pause", api_jobs.pause, methods=post),
         Route("/api/queue/resume", api_jobs.resume, methods=post),
         Route("/files", api_files.files, methods=get),

@@ -28,6 +28,15 @@ class Line:
     status: int
 
 
+@dataclass(frozen=True)
+class Verified:
+    """Good lines, the hash of the last of them (note it elsewhere: only by it a cut-off end shows), and what is wrong."""
+
+    lines: int
+    last: str
+    problem: str
+
+
 class Audit:
     """The table of deeds."""
 
@@ -49,23 +58,23 @@ class Audit:
         with self._store.reading() as connection:
             return [_line(row) for row in connection.execute(query, (after, limit)).fetchall()]
 
-    def verify(self) -> tuple[int, str, str]:
-        """Go through the chain.
-
-        Returns
-        -------
-        number of good lines, hash of the last one (note it elsewhere: a cut-off end shows only by it), and what is wrong, or empty text.
-        """
+    def verify(self) -> Verified:
+        """Go through the chain."""
         previous, count = _FIRST, 0
         with self._store.reading() as connection:
             for row in connection.execute("SELECT * FROM audit ORDER BY n"):
                 line = _line(row)
                 if line.n != count + 1:
-                    return count, previous, f"line {count + 1} is missing"
+                    return Verified(count, previous, f"line {count + 1} is missing")
                 if row["previous"] != previous or row["hash"] != hash_of(line, previous):
-                    return count, previous, f"line {line.n} was changed"
+                    return Verified(count, previous, f"line {line.n} was changed")
                 previous, count = row["hash"], line.n
-        return count, previous, ""
+        return Verified(count, previous, "")
+
+    def has(self, hash_: str) -> bool:
+        """Whether a line with this hash is there."""
+        with self._store.reading() as connection:
+            return connection.execute("SELECT 1 FROM audit WHERE hash = ?", (hash_,)).fetchone() is not None
 
 
 def hash_of(line: Line, previous: str) -> str:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
+from DicomWorkbenchLib.web_problems import Problem
 from starlette.requests import Request
 
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.ledger import Ledger
 from AutoSegmentQueueLib.settings import QueueSettings
+from AutoSegmentQueueLib.web import oidc_settings
 from AutoSegmentQueueLib.web.access import Access, Principal
 from AutoSegmentQueueLib.web.audit import Audit
+from AutoSegmentQueueLib.web.handover import Handover
 from AutoSegmentQueueLib.web.limits import RateLimit
 from AutoSegmentQueueLib.web.people import People
 from AutoSegmentQueueLib.web.rows import Rows
@@ -29,6 +33,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 LOGINS_PER_SECOND, LOGIN_BURST = 1 / 20, 8  # of one address, and for one name
+UPLOAD_BURST = 1000.0
 _DESKS = 4  # threads that ask the data bases; each has a connection to both
 _MOVERS = 6  # threads that write uploads, read results and draw slices
 
@@ -40,6 +45,13 @@ class Place:
     scheme: str
     port: int
     token: str = ""
+
+
+class _Held:
+    """Who has an upload now, and how to ask them to end."""
+
+    def __init__(self) -> None:
+        self.lock, self.stop, self.waiting = asyncio.Lock(), asyncio.Event(), 0
 
 
 class Web:
@@ -55,9 +67,17 @@ class Web:
         self.audit = Audit(self.store)
         self.access = Access(self.people, self.sessions, self.tokens)
         self.rows = Rows(self.ledger, settings)
-        self.uploads = Uploads()
+        self.uploads = Uploads(home, settings, web, self.ledger, self.store)
+        self.handover = Handover(home, settings, self.ledger, self.uploads)
+        self.upload_rate = RateLimit(web.uploads_per_second, UPLOAD_BURST)
+        self._held: dict[str, _Held] = {}
         self.engines: list[dict[str, Any]] = []
+        provider = oidc_settings.load(home)
         self.oidc: Any = None
+        if provider is not None:
+            from AutoSegmentQueueLib.web.oidc import Provider
+
+            self.oidc = Provider(provider)
         self.logins = RateLimit(LOGINS_PER_SECOND, LOGIN_BURST)
         self._background: set[asyncio.Task[object]] = set()
         self._desks = ThreadPoolExecutor(_DESKS, "desk")
@@ -75,6 +95,32 @@ class Web:
     async def guard(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run something that hashes a password."""
         return await _in(self._guards, work, *args, **kwargs)
+
+    @asynccontextmanager
+    async def holding(self, upload_id: str, seconds: float) -> AsyncIterator[asyncio.Event]:
+        """Let one request at a time have an upload; an older one is asked to end, by the event it was given.
+
+        Raises
+        ------
+        Problem : it does not end.
+        """
+        held = self._held.setdefault(upload_id, _Held())
+        held.waiting += 1
+        held.stop.set()
+        try:
+            async with asyncio.timeout(seconds):
+                await held.lock.acquire()
+        except TimeoutError:
+            raise Problem(423, "another request has this upload") from None
+        finally:
+            held.waiting -= 1
+        held.stop = asyncio.Event()
+        try:
+            yield held.stop
+        finally:
+            held.lock.release()
+            if not held.waiting and self._held.get(upload_id) is held:
+                del self._held[upload_id]
 
     def later(self, work: Coroutine[Any, Any, object]) -> None:
         """Go on with something after the answer."""

@@ -52,14 +52,14 @@ def set_cookie(web: Web, answer: Response, name: str, value: str, seconds: int) 
 
 async def form(request: Request) -> Response:
     """Show the login."""
-    return _shown(request, _goal(request.query_params.get("next", "/")), "")
+    return _shown(request, goal_of(request.query_params.get("next", "/")), "")
 
 
 async def login(request: Request) -> Response:
     """Take name and password."""
     web, fields = web_of(request), await form_body(request)
-    goal, name, client = _goal(fields.get("next", "/")), fields.get("name", ""), client_of(request)
-    held = request.cookies.get(_form_cookie(web), "")
+    goal, name, client = goal_of(fields.get("next", "/")), fields.get("name", ""), client_of(request)
+    held = request.cookies.get(form_cookie(web), "")
     if not held or not hmac.compare_digest(csrf_of(held).encode(), fields.get("csrf", "").encode()):
         return _shown(request, goal, "This form is out of date; try again.", 403)
     wait = max(web.logins.take(f"address:{client}"), web.logins.take(f"name:{name[:64]}"))
@@ -96,20 +96,21 @@ def _shown(request: Request, goal: str, error: str, status: int = 200) -> HTMLRe
     from AutoSegmentQueueLib.web import pages
 
     web = web_of(request)
-    held = request.cookies.get(_form_cookie(web), "") or secrets.token_urlsafe(24)
+    held = request.cookies.get(form_cookie(web), "") or secrets.token_urlsafe(24)
     oidc = web.oidc.title if web.oidc else ""
     view = {"csrf": csrf_of(held), "error": error, "next": goal, "oidc": oidc}
     view["needs_token"] = not web.people.any and not oidc
     answer = HTMLResponse(pages.login(view), status)
-    set_cookie(web, answer, _form_cookie(web), held, _FORM_SECONDS)
+    set_cookie(web, answer, form_cookie(web), held, _FORM_SECONDS)
     return answer
 
 
-def _form_cookie(web: Web) -> str:
+def form_cookie(web: Web) -> str:
+    """Return the name of the cookie that ties a login to the browser it was begun in."""
     return f"{cookie_name(web)}_form"
 
 
-def _goal(text: str) -> str:
+def goal_of(text: str) -> str:
     """Return where to go after the login: a path of this server and never another one."""
     if not text.startswith("/") or text.startswith(("//", "/\\", "/login")) or not text.isprintable():
         return "/"

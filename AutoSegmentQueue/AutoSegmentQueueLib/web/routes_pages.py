@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hmac
 import shutil
+from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote
 
 from DicomWorkbenchLib.web_problems import Problem, not_found
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from AutoSegmentQueueLib import engines
 from AutoSegmentQueueLib.ledger_views import Wish
 from AutoSegmentQueueLib.web import api_jobs, assets
 from AutoSegmentQueueLib.web.access import Principal
+from AutoSegmentQueueLib.web.bodies import form_body
 from AutoSegmentQueueLib.web.context import Web, web_of, who_asks
 from AutoSegmentQueueLib.web.people import LOCAL_USER
 from AutoSegmentQueueLib.web.routes_login import take_token
 
 QUALITIES = ("normal", "fast", "faster")
+Endpoint = Callable[[Request], Awaitable[Response]]
 _YEAR_SECONDS = 31_536_000
 
 
@@ -63,6 +68,20 @@ async def job(request: Request) -> Response:
         return {"me": me_of(web, principal), "job": api_jobs.described(web, principal, found), "event": event}
 
     return HTMLResponse(pages.job(await web.move(view)))
+
+
+def by_form(endpoint: Endpoint) -> Endpoint:
+    """Let a plain form do what a script does, and show the page again."""
+
+    async def shown(request: Request) -> Response:
+        principal, given = who_asks(request), (await form_body(request)).get("csrf", "")
+        if not principal.session or not hmac.compare_digest(given.encode(), principal.csrf.encode()):
+            raise Problem(403, "this form is out of date; reload the page and try again", code="csrf")
+        answer = await endpoint(request)
+        job = request.path_params["id"]
+        return RedirectResponse("/" if answer.status_code == 204 else f"/jobs/{quote(job)}", 303)
+
+    return shown
 
 
 async def static(request: Request) -> Response:

@@ -12,14 +12,15 @@ from DicomWorkbenchLib.web_serving import address_of, listen, serve_until
 
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.settings import QueueSettings
+from AutoSegmentQueueLib.web import oidc_settings, tls
 from AutoSegmentQueueLib.web.app import create_app
 from AutoSegmentQueueLib.web.context import Place, Web
 from AutoSegmentQueueLib.web.people import People
+from AutoSegmentQueueLib.web.protocol import MOST_HEADER_BYTES, protocol_for
 from AutoSegmentQueueLib.web.settings import WebSettings
 from AutoSegmentQueueLib.web.store import WebStore
 
 MOST_CONNECTIONS = 1000
-MOST_HEADER_BYTES = 1 << 15
 
 
 def run(
@@ -47,15 +48,18 @@ def run(
     store = WebStore(home)
     has_users = People(store).any
     store.close()
-    web.check_safe(has_users)
+    web.check_safe(has_users or oidc_settings.is_set_up(home))
+    served, print_of_it = tls.ready(home, web)
     listener = listen(web.host, port)
     try:
-        scheme = "https" if web.has_tls else "http"
+        scheme = "https" if web.has_tls else "http"  # how this server is reached; a proxy's clients use https
         token = token or secrets.token_urlsafe(24)
         address = address_of(listener, web.host, scheme)
-        state = Web(home, settings, web, Place(scheme, listener.getsockname()[1], token))
+        place = Place("https" if web.behind_proxy else scheme, listener.getsockname()[1], token)
+        state = Web(home, settings, served, place)
         server = uvicorn.Server(_config(state))
         shown = address + "/" if has_users else f"{address}/?token={token}"
+        shown += f"   certificate {print_of_it}" if print_of_it else ""
         asyncio.run(serve_until(server, listener, cancel, lambda: ready(shown)))
     finally:
         listener.close()
@@ -73,7 +77,9 @@ def _config(state: Web) -> uvicorn.Config:
         timeout_graceful_shutdown=2,
         limit_concurrency=MOST_CONNECTIONS,
         h11_max_incomplete_event_size=MOST_HEADER_BYTES,
-        http="h11",
+        http=protocol_for(web),
+        ssl_certfile=web.tls_cert,
+        ssl_keyfile=web.tls_key,
         ws="none",
         proxy_headers=web.behind_proxy,
         forwarded_allow_ips=list(web.proxies) if web.behind_proxy else None,

@@ -9,13 +9,15 @@ import asyncio
 import hmac
 import ipaddress
 import logging
+import traceback
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from DicomWorkbenchLib.errors import WorkbenchError
 from DicomWorkbenchLib.web_problems import Problem
-from DicomWorkbenchLib.web_serving import LOOPBACK, host_name, impatient
+from DicomWorkbenchLib.web_serving import LOOPBACK, host_name
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request, cookie_parser
+from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from AutoSegmentQueueLib.web.access import Principal
@@ -37,6 +39,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 OPEN = ("/login", "/api/health", "/favicon.ico", "/robots.txt")  # and everything below /static and /login/oidc
+_FORMS = ("/logout", "/upload")
 SAFE = ("GET", "HEAD", "OPTIONS")
 _LONGEST_TARGET = 8192
 _BURST = 10  # times what is allowed each second
@@ -63,18 +66,18 @@ class Guard:
             return
         slow = self._web.web.slow_seconds
         state = {"begun": False}
-        guarded = _sender(impatient(send, 2 * slow), state)
+        guarded = _sender(send, state)
         try:
             self._check_form(scope)
             await self._identify(scope)
             await self._app(scope, _receiver(receive, slow), guarded)
-        except (Problem, WorkbenchError) as error:
-            if state["begun"]:
-                raise
-            await answer_to(Request(scope), error)(scope, receive, guarded)
-        except TimeoutError:  # a client that takes nothing any more; there is nobody to answer
-            _log.info("a client was let go: it took nothing for %.0f s", 2 * slow)
-            raise
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 (the last one who can answer)
+            if not isinstance(error, (Problem, WorkbenchError)):
+                _log.error("%s", _where(error))
+            if not state["begun"]:
+                await answer_to(Request(scope), error)(scope, receive, guarded)
 
     def _check_form(self, scope: Scope) -> None:
         headers, path = Headers(scope=scope), scope["path"]
@@ -122,8 +125,8 @@ class Guard:
             )
         if principal.session and scope["method"] not in SAFE:
             given = headers.get("x-csrf-token", "")
-            if path == "/logout" and not given:
-                return  # a form: the route reads it
+            if (path in _FORMS or path.startswith("/jobs/")) and not given:
+                return  # a plain form: its route reads the word from a field
             if not hmac.compare_digest(given.encode(), principal.csrf.encode()):
                 raise Problem(403, "this form is out of date; reload the page and try again", code="csrf")
 
@@ -133,6 +136,12 @@ class Guard:
             return access.by_token(authorization)
         cookies = cookie_parser(headers.get("cookie", ""))
         return access.by_cookie(cookies.get(cookie_name(self._web), ""))
+
+
+def _where(error: Exception) -> str:
+    """Say what went wrong and where, without the text of the error: it may hold a file's name."""
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+    return f"{type(error).__name__} at {' > '.join(places)}"
 
 
 def _sender(send: Send, state: dict[str, bool]) -> Send:

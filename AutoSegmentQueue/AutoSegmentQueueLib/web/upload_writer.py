@@ -1,0 +1,126 @@
+"""Bytes of one request to disk: written beside the reading, brought safely to disk now and then, counted only after that."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from DicomWorkbenchLib.web_problems import Problem
+
+WRITE_BYTES = 1 << 20  # collected before a write; two such pieces are all the memory an upload takes
+COMMIT_BYTES = 32 << 20  # after so many the offset moves on, while more is being read
+Run = Callable[..., Awaitable[Any]]
+
+
+class Interrupted(Exception):
+    """Another request for the same upload has come; this one is over."""
+
+
+@dataclass
+class Sink:
+    """Takes the bytes of one request.
+
+    Parameters
+    ----------
+    run : runs a function in a thread.
+    path, offset, most : file, place of the first byte, and number of bytes that may come.
+    commit : called with every new offset that is safely on disk.
+    digest : takes all bytes too, if a checksum was given; then nothing counts before the caller has compared it.
+    """
+
+    run: Run
+    path: Path
+    offset: int
+    most: int
+    commit: Callable[[int], None]
+    digest: Any = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    written: int = 0  # bytes in the file
+    committed: int = 0  # bytes safely on disk
+    _file: int = -1
+    _writing: asyncio.Future[Any] | None = None
+    _committing: asyncio.Future[Any] | None = None
+    _asked: int = 0
+
+    async def take(self, parts: AsyncIterator[bytes]) -> None:
+        """Take all that comes; what has come is kept, also when the request breaks off.
+
+        Raises
+        ------
+        Problem : more comes than was promised; the disk is full.
+        Interrupted : another request goes on with this upload.
+        """
+        self._file = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        collected, seen = bytearray(), 0
+        try:
+            os.lseek(self._file, self.offset, os.SEEK_SET)
+            async for part in parts:
+                seen += len(part)
+                if seen > self.most:
+                    raise Problem(413, "more bytes came than the upload was said to have", {"Connection": "close"})
+                if self.stop.is_set():
+                    raise Interrupted
+                collected += part
+                if len(collected) >= WRITE_BYTES:
+                    full, collected = collected, bytearray()
+                    await self._write(full)
+        except OSError as error:
+            collected.clear()
+            raise _full(error) from error
+        finally:
+            try:
+                await self._finish(collected)
+            except OSError as error:
+                raise _full(error) from error
+            finally:
+                os.close(self._file)
+
+    async def _write(self, piece: bytearray) -> None:
+        if self._writing is not None:
+            await self._writing
+        self._writing = asyncio.ensure_future(self.run(self._to_file, piece))
+        idle = self._committing is None or self._committing.done()
+        if self.digest is None and idle and self.written - self._asked >= COMMIT_BYTES:
+            if self._committing is not None:
+                await self._committing
+            self._asked = self.written
+            self._committing = asyncio.ensure_future(self.run(self._to_disk, self.written))
+
+    async def _finish(self, rest: bytearray) -> None:
+        if self._writing is not None:
+            await self._writing
+        if rest:
+            await self.run(self._to_file, rest)
+        if self._committing is not None:
+            await self._committing
+        if self.digest is None and self.written > self.committed:
+            await self.run(self._to_disk, self.written)
+
+    async def keep(self) -> None:
+        """Count what has come although a checksum was given: it is right."""
+        self._file = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        try:
+            await self.run(self._to_disk, self.written)
+        finally:
+            os.close(self._file)
+
+    def _to_file(self, piece: bytearray) -> None:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._file, view) :]
+        if self.digest is not None:
+            self.digest.update(piece)
+        self.written += len(piece)
+
+    def _to_disk(self, written: int) -> None:
+        os.fsync(self._file)
+        self.commit(self.offset + written)
+        self.committed = written
+
+
+def _full(error: OSError) -> Problem:
+    return Problem(507, f"the disk of the queue cannot take more ({error.strerror}); what came before is kept")
