@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "ohif"
 OHIF, PLAYWRIGHT = "@ohif/app@3.13.2", "playwright-core@1.55.0"
+QUIETLY = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
 _FETCH_SECONDS = 300
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -38,12 +39,12 @@ def viewer_folder() -> Path:
     dist = CACHE / "app" / "package" / "dist"
     if not (dist / "index.html").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        _npm("pack", OHIF, "--silent")
+        npm(CACHE, "pack", OHIF, "--silent")
         with tarfile.open(next(CACHE.glob("ohif-app-*.tgz"))) as archive:
             archive.extractall(CACHE / "app", filter="data")
     if not (CACHE / "node_modules" / "playwright-core").exists():
         (CACHE / "package.json").write_text('{"private": true}')
-        _npm("install", PLAYWRIGHT, "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+        npm(CACHE, "install", PLAYWRIGHT, *QUIETLY)
     return dist
 
 
@@ -55,11 +56,17 @@ def chromium() -> str:
     return found
 
 
-def _npm(*arguments: str) -> None:
+def npm(folder: Path, *arguments: str) -> None:
+    """Run npm in a folder.
+
+    Raises
+    ------
+    NotAvailableError : it is missing, or the registry cannot be reached.
+    """
     try:
         subprocess.run(
             ["npm", *arguments],
-            cwd=CACHE,
+            cwd=folder,
             check=True,
             timeout=_FETCH_SECONDS,
             stdout=subprocess.DEVNULL,

@@ -12,16 +12,15 @@ SPACING_MM = (2.6, 2.6, 3.4)  # i, j, k
 ORIGIN_LPS = (-197.6, -156.0, -140.0)
 
 
-def matrix_lps() -> np.ndarray[Any, np.dtype[np.float64]]:
-    matrix = np.diag([*SPACING_MM, 1.0])
-    matrix[:3, 3] = ORIGIN_LPS
-    return matrix
+def make_chest(seed: int = 1, coarse: int = 1) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Return a CT (k, j, i) in HU; each seed is somebody else. The patient's right lung is the larger one.
 
-
-def make_chest(seed: int = 1) -> np.ndarray[Any, np.dtype[np.int16]]:
-    """Return a CT (k, j, i) in HU on `SHAPE_KJI`; each seed is somebody else. The patient's right lung is the larger one."""
+    Parameters
+    ----------
+    coarse : voxels are so many times `SPACING_MM`.
+    """
     random = np.random.default_rng(seed)
-    k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in SHAPE_KJI), indexing="ij")
+    k, j, i = np.meshgrid(*(np.arange(0, n, coarse, dtype=np.float32) for n in SHAPE_KJI), indexing="ij")
     x, y, z = (part * mm + start for part, mm, start in zip((i, j, k), SPACING_MM, ORIGIN_LPS, strict=True))
     size = random.uniform(0.94, 1.04)
     taper = 1 - 0.10 * np.clip(z / 150, 0, 1) ** 2
@@ -33,7 +32,7 @@ def make_chest(seed: int = 1) -> np.ndarray[Any, np.dtype[np.int16]]:
     def tube(cx: Any, cy: Any, rx: float, ry: float) -> Any:
         return ((x - cx * size) / (rx * size)) ** 2 + ((y - cy * size) / (ry * size)) ** 2 <= 1
 
-    ct = np.full(SHAPE_KJI, -1000, np.float32)
+    ct = np.full(k.shape, -1000, np.float32)
     outside = (x / (172 * size * taper)) ** 2 + (y / (112 * size * taper)) ** 2 <= 1
     inside = (x / (158 * size * taper)) ** 2 + (y / (98 * size * taper)) ** 2 <= 1
     ct[outside] = -95
@@ -44,35 +43,35 @@ def make_chest(seed: int = 1) -> np.ndarray[Any, np.dtype[np.int16]]:
     ct[heart] = 48
     ct[tube(10, 46, 13, 13)] = 150
     ct[ball((-60, -20, -110), (92, 70, 52)) & inside] = 68
-    for number in range(-6, 8):
-        _rib(ct, x, y, z, 22 * number, size, taper)
+    for number in range(-6, 8, coarse):
+        _rib(ct, x, y, z, 22 * number, size, taper, coarse)
     spine = tube(0, 74, 22, 19) & (np.mod(z, 26) > 4)
     ct[spine] = 420
     ct[tube(0, 74, 22, 19) & (np.mod(z, 26) <= 4)] = 90
     ct[tube(0, 76, 9, 8)] = 30
     ct[tube(0, -92, 14, 6) & (z > -60)] = 330
-    ct += random.normal(0, 14, SHAPE_KJI)
+    ct += random.normal(0, 14, k.shape)
     return np.clip(np.rint(ct), -1024, 3071).astype(np.int16)
 
 
-def _rib(ct: Any, x: Any, y: Any, z: Any, level: float, size: float, taper: Any) -> None:
-    """Draw a ring that falls towards the front, as ribs do."""
+def _rib(ct: Any, x: Any, y: Any, z: Any, level: float, size: float, taper: Any, thick: int) -> None:
+    """Draw a ring that falls towards the front, as ribs do; thick enough for a surface on coarse voxels."""
     ring = np.sqrt((x / (150 * size * taper)) ** 2 + (y / (91 * size * taper)) ** 2)
     falls = level - 0.25 * (91 - y)
-    ct[(np.abs(ring - 1) < 0.045) & (np.abs(z - falls) < 5.5) & (y < 78)] = 380
+    ct[(np.abs(ring - 1) < 0.045 * thick) & (np.abs(z - falls) < 5.5 * thick) & (y < 78)] = 380
 
 
-def write_nifti(path: Path, array: Any) -> Path:
+def write_nifti(path: Path, array: Any, coarse: int = 1) -> Path:
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(array)
-    image.SetSpacing(SPACING_MM)
+    image.SetSpacing([coarse * mm for mm in SPACING_MM])
     image.SetOrigin(ORIGIN_LPS)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    sitk.WriteImage(image, str(path), useCompression=path.suffix == ".gz")
     return path
 
 
-def write_dicom(folder: Path, array: Any, seed: int = 1) -> Path:
+def write_dicom(folder: Path, array: Any, seed: int = 1, coarse: int = 1) -> Path:
     """Write a series of CT images, in two folders below, as exports often lie."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -87,9 +86,13 @@ def write_dicom(folder: Path, array: Any, seed: int = 1) -> Path:
         dataset.StudyDate, dataset.StudyTime, dataset.AccessionNumber = "20260101", "120000", ""
         dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "1", "1", str(number + 1)
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        dataset.ImagePositionPatient = [ORIGIN_LPS[0], ORIGIN_LPS[1], round(ORIGIN_LPS[2] + number * SPACING_MM[2], 4)]
+        dataset.ImagePositionPatient = [
+            ORIGIN_LPS[0],
+            ORIGIN_LPS[1],
+            round(ORIGIN_LPS[2] + number * coarse * SPACING_MM[2], 4),
+        ]
         dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        dataset.PixelSpacing, dataset.SliceThickness = [SPACING_MM[1], SPACING_MM[0]], SPACING_MM[2]
+        dataset.PixelSpacing, dataset.SliceThickness = [coarse * mm for mm in SPACING_MM[:2]], coarse * SPACING_MM[2]
         dataset.Rows, dataset.Columns = plane.shape
         dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1

@@ -20,6 +20,7 @@ from AutoSegmentQueueLib.web.settings import WebSettings
 from AutoSegmentQueueLib.web.store import WebStore
 from AutoSegmentQueueLib.web.tokens import Tokens
 from DicomWorkbenchLib.progress import CancelToken
+
 from queue_testing import opened_home
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -85,7 +86,9 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def web_server(root: Path, web: WebSettings | None = None, users: dict[str, str] | None = None, **changes: Any) -> Iterator[WebServer]:
+def web_server(
+    root: Path, web: WebSettings | None = None, users: dict[str, str] | None = None, **changes: Any
+) -> Iterator[WebServer]:
     """A server of a home with the light job; ``users`` are names and roles."""
     with opened_home(root, **changes) as (home, settings, ledger):
         store = WebStore(home)
@@ -133,7 +136,9 @@ def metadata(**values: str) -> str:
 
 def begin(client: httpx.Client, length: int, **values: str) -> httpx.Response:
     """Create an upload."""
-    return client.post("/api/uploads", headers={**TUS, "Upload-Length": str(length), "Upload-Metadata": metadata(**values)})
+    return client.post(
+        "/api/uploads", headers={**TUS, "Upload-Length": str(length), "Upload-Metadata": metadata(**values)}
+    )
 
 
 def send(client: httpx.Client, url: str, offset: int, content: bytes, **headers: str) -> httpx.Response:
