@@ -10,6 +10,7 @@ from typing import Any
 import click
 from DicomWorkbenchLib.errors import SettingsError
 
+from AutoSegmentQueueLib.cli_cluster import cluster
 from AutoSegmentQueueLib.cli_options import chosen, home_option, opened, work_options
 from AutoSegmentQueueLib.cli_people import audit, token, user
 from AutoSegmentQueueLib.cli_route import route
@@ -24,7 +25,7 @@ def command() -> None:
     """Hold the sub-commands."""
 
 
-for _part in (serve, work, route, web, user, token, audit):
+for _part in (serve, work, route, web, user, token, audit, cluster):
     command.add_command(_part)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import click
 from DicomWorkbenchLib.job import cancel_on_signals
 
-from AutoSegmentQueueLib import cli_dicom, cli_web
+from AutoSegmentQueueLib import cli_cluster, cli_dicom, cli_web
 from AutoSegmentQueueLib.cli_options import check_folders, chosen, home_option, opened, tell, with_given, work_options
 
 # Each adds its options to `queue serve`, puts what was given into the settings, and starts what runs beside the workers.
-PARTS = (cli_web, cli_dicom)
+PARTS = (cli_web, cli_dicom, cli_cluster)
 
 
 def part_options(function: Any) -> Any:
@@ -76,12 +76,14 @@ def serve(
 @click.option("--stay", is_flag=True, help="Wait for more when all is done.")
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for results.")
 @click.option("--slots", type=click.IntRange(min=1), help="Jobs at once on each device.")
-def work(home: Path | None, stay: bool, output: Path | None, slots: int | None) -> None:
+@cli_cluster.options
+def work(home: Path | None, stay: bool, output: Path | None, slots: int | None, **given: Any) -> None:
     """Work off what is queued, without watching the input folder; ends when nothing is left."""
     from AutoSegmentQueueLib.worker import Worker
 
     with opened(home) as (place, settings, ledger):
         settings = with_given(settings, {"output": output and output.absolute(), "slots": slots})
+        settings = cli_cluster.chosen(settings, given)
         worker = Worker(place, settings, ledger)
         with cancel_on_signals() as cancel:
             try:

@@ -27,6 +27,8 @@ class Order:
     stdout, stderr : files its output goes to; stdout holds JSON lines of progress, stderr is appended.
     device : the device whose slot it takes.
     deadline_seconds : when it is ended.
+    inputs : what it reads, for executors that have to bring it to another machine.
+    memory_bytes : estimate of what it needs; 0: not known.
     """
 
     key: str
@@ -37,15 +39,24 @@ class Order:
     device: str = "cpu"
     deadline_seconds: float = float("inf")
     environment: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Path, ...] = ()
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended; ``why`` is empty, "cancelled" or "deadline"."""
+    """How a command ended.
+
+    Attributes
+    ----------
+    why : empty, "cancelled", "deadline", "lost" (with its machine, or the way there) or "refused" (no machine can ever run it).
+    note : more about that, for the log and the history.
+    """
 
     key: str
     exit_code: int
     why: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,18 @@ class LeaseLedger(LedgerStore):
                 return end(connection, job, State.QUARANTINED, now, message, **why)
             return change(connection, job, State.QUEUED, now, message, not_before=now + wait_seconds, **why)
 
+    def lost(self, job_id: str, fence: int, most: int, note: str) -> Job:
+        """Put a job back whose machine was lost while it ran; after ``most`` losses quarantine it."""
+        with self.writing() as connection:
+            job, now = held(connection, job_id, fence), self.now()
+            if job.cancel_requested:
+                return end(connection, job, State.CANCELLED, now)
+            losses = job.losses + 1
+            if losses > most:
+                why = {"error": f"its machine was lost {losses} times while it ran", "error_class": Failure.LOST.value}
+                return end(connection, job, State.QUARANTINED, now, why["error"], losses=losses, **why)
+            return change(connection, job, State.QUEUED, now, note, losses=losses)
+
     def put_back(self, job_id: str, fence: int, note: str, **columns: Any) -> Job:
         """Queue a job again through no fault of its own (shutdown, full disk, a step down the memory ladder)."""
         with self.writing() as connection:

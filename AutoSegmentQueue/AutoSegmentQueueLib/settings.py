@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from DicomWorkbenchLib.errors import SettingsError
 
+from AutoSegmentQueueLib.cluster.settings import LOCAL, ClusterSettings, check_executor
 from AutoSegmentQueueLib.pacs.settings import DicomSettings
 
 Quality = Literal["normal", "fast", "faster", "fastest"]
@@ -97,6 +98,8 @@ class QueueSettings:
     validation : "full" opens every result; "manifest" compares sizes and hashes only.
     dicom : who may send to the DICOM node, and when a series counts as complete.
     child_command : program that runs a segmentation instead of ours (tests).
+    executor : what carries the work: "local", "local-cluster", "slurm", "tcp://HOST:PORT" or "tls://HOST:PORT".
+    cluster : how the nodes of a cluster get at files.
     """
 
     input: Path | None = None
@@ -117,6 +120,8 @@ class QueueSettings:
     validation: Validation = "full"
     dicom: DicomSettings = field(default_factory=DicomSettings)
     child_command: tuple[str, ...] = ()
+    executor: str = LOCAL
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
     def __post_init__(self) -> None:
         if self.slots < 1:
@@ -131,6 +136,7 @@ class QueueSettings:
             raise SettingsError(f"validation must be full or manifest, got {self.validation!r}")
         if unknown := set(self.oom_ladder) - {"split", "fast", "faster"}:
             raise SettingsError(f"oom_ladder knows split, fast and faster, not {', '.join(sorted(unknown))}")
+        check_executor(self.executor, self.cluster)
 
     def least_free_bytes(self, disk_bytes: int) -> int:
         """Return the free space below which nothing is taken in, for a disk of that size."""

@@ -14,7 +14,7 @@ from DicomWorkbenchLib.progress import NEVER, CancelToken
 
 from AutoSegmentQueueLib import kinds
 from AutoSegmentQueueLib.executor import ANY_DEVICE, Advance, Ended, Executor, Order
-from AutoSegmentQueueLib.executor_local import LocalExecutor
+from AutoSegmentQueueLib.executors import executor_of
 from AutoSegmentQueueLib.failpoints import reach
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.intake_units import look_at
@@ -25,7 +25,7 @@ from AutoSegmentQueueLib.owners import this_owner
 from AutoSegmentQueueLib.publish import take_over
 from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.states import ACTIVE, Failure
-from AutoSegmentQueueLib.worker_files import WorkFolder, deadline_seconds, write_log
+from AutoSegmentQueueLib.worker_files import WorkFolder, deadline_seconds, memory_bytes, write_log
 from AutoSegmentQueueLib.worker_finish import Finisher
 
 LOOK_SECONDS = 0.2  # how often the ledger is asked for news from other processes
@@ -52,14 +52,14 @@ class Worker:
 
     Parameters
     ----------
-    executor : what carries the work; None: child processes of this machine, ``settings.slots`` on each device.
+    executor : what carries the work; None: what ``settings.executor`` names.
     """
 
     def __init__(self, home: Home, settings: QueueSettings, ledger: Ledger, executor: Executor | None = None) -> None:
         self._home = home
         self._settings = settings
         self._ledger = ledger
-        self.executor = executor or LocalExecutor(settings.slots)
+        self.executor = executor or executor_of(settings)
         self._owner = this_owner()
         self._held: dict[str, _Held] = {}
         self._stopping = False
@@ -173,13 +173,13 @@ class Worker:
             folder.log, f"attempt {running.attempts} of job {job.id}: {job.kind} with {job.engine} on {job.device}"
         )
         try:
-            self.executor.submit(self._order(held, command, deadline))
+            self.executor.submit(self._order(held, command, deadline, inputs))
         except OSError:
             del self._held[held.key]
             raise
         reach("worker.started")
 
-    def _order(self, held: _Held, command: list[str], deadline: float) -> Order:
+    def _order(self, held: _Held, command: list[str], deadline: float, inputs: list[Path]) -> Order:
         folder = held.folder
         return Order(
             key=held.key,
@@ -190,6 +190,8 @@ class Worker:
             device=held.job.device,
             deadline_seconds=deadline,
             environment=folder.environment(),
+            inputs=tuple(inputs),
+            memory_bytes=memory_bytes(held.job),
         )
 
     def _input_stands(self, job: Job) -> bool:

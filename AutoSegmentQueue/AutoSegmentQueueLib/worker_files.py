@@ -18,6 +18,9 @@ BASE_SECONDS = 900.0  # starting Slicer, reading and writing, on a slow and busy
 _CPU_SECONDS_PER_MEGAVOXEL = 240.0
 _GPU_SECONDS_PER_MEGAVOXEL = 30.0
 _UNKNOWN_MEGAVOXELS = 200.0
+# A process with its libraries, and per voxel of the scan: the scan, its resampled copy, scores and labels of the network.
+_BASE_BYTES = 2_000_000_000
+_BYTES_PER_VOXEL = 40
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ def deadline_seconds(job: Job, settings: QueueSettings) -> float:
     megavoxels = job.voxels / 1e6 or _UNKNOWN_MEGAVOXELS
     each = _CPU_SECONDS_PER_MEGAVOXEL if job.device == "cpu" else _GPU_SECONDS_PER_MEGAVOXEL
     return BASE_SECONDS + each * megavoxels
+
+
+def memory_bytes(job: Job) -> int:
+    """Return an estimate of the memory a job needs, by its size; nodes of a cluster take no more than fits."""
+    return _BASE_BYTES + _BYTES_PER_VOXEL * job.voxels if job.voxels else 0
 
 
 def next_rung(job: Job, settings: QueueSettings) -> dict[str, object] | None:

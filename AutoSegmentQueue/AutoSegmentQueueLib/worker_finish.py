@@ -45,12 +45,18 @@ class Finisher:
             said = "given to another worker meanwhile; nothing of this attempt is used"
         except OutputError as error:  # full disk: the work is lost, the job is not
             said = self._put_back(job, f"the results could not be kept: {error}", FULL_SECONDS)
-        write_log(folder.log, f"attempt {job.attempts}, exit code {ended.exit_code}: {said}")
+        note = f" ({ended.note})" if ended.note else ""
+        write_log(folder.log, f"attempt {job.attempts}, exit code {ended.exit_code}{note}: {said}")
         folder.remove()
 
     def _finish(self, job: Job, folder: WorkFolder, ended: Ended) -> str:
         if ended.why == "cancelled":
             return self._stopped(job)
+        if ended.why == "lost":
+            return self._lost(job, ended.note)
+        if ended.why == "refused":
+            self.ledger.fail(job.id, job.fence, Failure.MISSING, ended.note)
+            return "failed (missing)"
         if ended.why == "deadline":
             return self._crashed(job, Failure.TIMEOUT, "it was ended at its deadline")
         failure = folder.failure()
@@ -102,6 +108,10 @@ class Finisher:
         wait = RETRY_SECONDS[min(job.crashes, len(RETRY_SECONDS) - 1)]
         after = self.ledger.crashed(job.id, job.fence, self.settings.crashes, failure, message, wait)
         return f"{message}; now {after.state}"
+
+    def _lost(self, job: Job, note: str) -> str:
+        after = self.ledger.lost(job.id, job.fence, self.settings.losses, note or "its machine was lost")
+        return f"lost; now {after.state}"
 
     def _stopped(self, job: Job) -> str:
         if self.stopping():

@@ -1,6 +1,7 @@
 """Kill -9 of server, worker and job at every commit, fsync and rename: nothing lost, nothing published twice, no input gone too early.
 
-The truth each test checks against is the set of scans that were dropped, by the SHA-256 of their content.
+The truth each test checks against is the set of scans that were dropped, by the SHA-256 of their content. The same proofs run on the local
+executor, on a cluster inside the server, and on one of separate processes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.ledger import Ledger
 from AutoSegmentQueueLib.states import ACTIVE, ENDED, State
 from queue_testing import LIGHT, digest_of, drop, forked_server, nifti, opened_home, results_in, serving, wait_for
+from queue_testing.cluster import Cluster, running_cluster
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills by signal and reads /proc")
 
@@ -29,16 +32,42 @@ SCANS = 2  # whose steps are recorded
 MOST_OPEN = 3
 KILLS_IN_TEST = 100
 KILLS_IN_PROOF = 1000
+KILLS_ON_CLUSTER = {"local-cluster": 3, "nodes": 8}
+CLUSTER_POINTS = [  # before, between and after what a cluster has to do with; the others are the ledger's alone
+    ("worker.before-start", 1),
+    ("worker.started", 1),
+    ("publish.before-rename", 1),
+    ("worker.started", 2),
+    ("worker.validating", 1),
+    ("publish.after-rename", 1),
+    ("lease.taken", 2),
+    ("worker.started", 3),
+]
+ON_CLUSTER = pytest.mark.parametrize("executor", ["local-cluster", "nodes"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    pytest.importorskip("distributed")
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def executor(request: pytest.FixtureRequest) -> str:
+    """What carries the work; "nodes" are two in processes of their own."""
+    return str(request.getfixturevalue("cluster").address if request.param == "nodes" else request.param)
 
 
 class Trial:
     """One home in which servers are killed; at the end everything dropped must be accounted for."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, executor: str = "local") -> None:
         self.root = root
         self.dropped: dict[str, str] = {}  # SHA-256 of content -> name
         self.kills = 0
-        with opened_home(root, stable_seconds=0.0, rescan_seconds=0.03, losses=10**6, crashes=10**6, lease_seconds=2.0):
+        changes = {"stable_seconds": 0.0, "rescan_seconds": 0.03, "losses": 10**6, "crashes": 10**6}
+        with opened_home(root, **changes, lease_seconds=2.0, executor=executor):
             pass
 
     def drop(self, count: int) -> None:
@@ -106,8 +135,8 @@ def recorded_points(root: Path) -> list[tuple[str, int]]:
     ]
 
 
-def kill_at_points(root: Path, kills: int, points: list[tuple[str, int]]) -> Trial:
-    trial = Trial(root)
+def kill_at_points(root: Path, kills: int, points: list[tuple[str, int]], executor: str = "local") -> Trial:
+    trial = Trial(root, executor)
     for point, number in itertools.islice(itertools.cycle(points), 4 * kills):
         if len(trial.inputs()) < MOST_OPEN:  # kills right after the start would pile them up
             trial.drop(1)
@@ -132,6 +161,25 @@ def test_server_killed_at_every_recorded_step_loses_nothing_and_publishes_once(t
     assert trial.kills >= KILLS_IN_TEST
 
 
+@ON_CLUSTER
+def test_server_killed_while_a_cluster_works_loses_nothing_and_publishes_once(
+    tmp_path: Path, executor: str, request: pytest.FixtureRequest
+) -> None:
+    kills = KILLS_ON_CLUSTER[request.node.callspec.params["executor"]]
+    trial = kill_at_points(tmp_path / "home", kills, CLUSTER_POINTS, executor)
+    assert trial.kills >= kills
+
+
+@ON_CLUSTER
+@pytest.mark.prove
+@pytest.mark.timeout(3000)
+def test_two_hundred_kills_of_the_server_of_a_cluster_lose_nothing(tmp_path: Path, executor: str) -> None:
+    points = recorded_points(tmp_path / "record")
+    random.Random(13).shuffle(points)
+    trial = kill_at_points(tmp_path / "home", 200, points, executor)
+    assert trial.kills >= 200
+
+
 @pytest.mark.prove
 @pytest.mark.timeout(3000)
 def test_a_thousand_kills_of_the_server_lose_nothing(tmp_path: Path) -> None:
@@ -141,10 +189,10 @@ def test_a_thousand_kills_of_the_server_lose_nothing(tmp_path: Path) -> None:
     assert trial.kills >= KILLS_IN_PROOF
 
 
-def kill_jobs(root: Path, kills: int, seed: int) -> None:
+def kill_jobs(root: Path, kills: int, seed: int, executor: str = "local") -> None:
     """Kill the processes of jobs, whichever run, while a server works."""
     draw = random.Random(seed)
-    trial = Trial(root)
+    trial = Trial(root, executor)
     with serving(root) as server:
         while trial.kills < kills:
             if sum(1 for _ in (root / "input").glob("*")) < 4:
@@ -171,10 +219,16 @@ def test_killed_jobs_are_tried_again_and_published_once(tmp_path: Path) -> None:
     kill_jobs(tmp_path / "home", 15, seed=3)
 
 
+@ON_CLUSTER
+def test_killed_jobs_on_a_cluster_are_tried_again_and_published_once(tmp_path: Path, executor: str) -> None:
+    kill_jobs(tmp_path / "home", 5, seed=3, executor=executor)
+
+
 @pytest.mark.prove
 @pytest.mark.timeout(1200)
-def test_two_hundred_killed_jobs_are_tried_again_and_published_once(tmp_path: Path) -> None:
-    kill_jobs(tmp_path / "home", 200, seed=5)
+@pytest.mark.parametrize("executor", ["local", "local-cluster", "nodes"], indirect=True)
+def test_two_hundred_killed_jobs_are_tried_again_and_published_once(tmp_path: Path, executor: str) -> None:
+    kill_jobs(tmp_path / "home", 200, seed=5, executor=executor)
 
 
 def test_light_settings_are_those_the_proofs_assume() -> None:
