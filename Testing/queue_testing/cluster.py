@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,12 +100,7 @@ def running_cluster(folder: Path, nodes: int = 2, tls: Path | None = None, *more
         cluster.end()
 
 
-@contextlib.contextmanager
-def working(target: Callable[[], object]) -> Iterator[None]:
-    """Run something in a thread while the block runs; its error is raised at the end."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(target)
-        yield
-        done.result(120)
+def node_of(cluster: Cluster, child: int) -> subprocess.Popen[bytes]:
+    """The node that has started a process."""
+    parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
+    return next(node for node in cluster.nodes if node.pid == parent)

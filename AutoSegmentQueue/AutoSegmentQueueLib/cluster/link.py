@@ -11,6 +11,7 @@ from typing import Any
 LIST_SECONDS = 0.5  # how often the scheduler is asked for its nodes
 RETRY_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
+_log = logging.getLogger(__name__)
 
 
 class Link:
@@ -47,6 +48,7 @@ class Link:
         self._connected = threading.Event()
         self.client: Any = None
         self.problem = f"not connected to {address} yet"
+        self._said = ""
         self._thread = threading.Thread(target=self._run, name="cluster link", daemon=True)
         # Every broken connection would come with pages of warnings; what matters is said by us.
         for name in ("distributed", "tornado.application"):
@@ -75,18 +77,23 @@ class Link:
                     direct_to_workers=False,
                 )
             except (OSError, TimeoutError, RuntimeError) as error:
-                self.problem = f"{self._address} does not answer ({error or type(error).__name__})"
+                self._say(f"{self._address} does not answer ({type(error).__name__})")
                 self._stop.wait(RETRY_SECONDS)
                 continue
             try:
                 client.subscribe_topic(self._topic, lambda event: self._on_event(event[1]))
                 self._watch(client)
             except (OSError, TimeoutError, RuntimeError) as error:
-                self.problem = f"the connection to {self._address} broke ({error or type(error).__name__})"
+                self._say(f"the connection to {self._address} broke ({type(error).__name__})")
             self.client = None
             self._connected.clear()
             _close(client)
             self._stop.wait(LIST_SECONDS)
+
+    def _say(self, problem: str) -> None:
+        if not self._said:
+            _log.warning("cluster: %s; no jobs are started until it is there again", problem)
+        self.problem = self._said = problem
 
     def _watch(self, client: Any) -> None:
         while not self._stop.is_set():
@@ -95,7 +102,7 @@ class Link:
             began = time.monotonic()
             found = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=self._quiet_seconds)
             self._on_nodes(found["workers"])
-            self.client, self.problem = client, ""
+            self.client, self.problem, self._said = client, "", ""
             self._connected.set()
             self._stop.wait(max(LIST_SECONDS, time.monotonic() - began))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ AGAIN_SECONDS = 1.0  # after which a node that has lost its scheduler tries to f
 LOOK_SECONDS = 0.2
 SCHEDULER_PORT = 8786
 # A node that is silent for so long is taken from the list; a peer that does not acknowledge is given up.
+_NO_PAGE: dict[str, Any] = {
+    "dashboard": False,
+    "dashboard_address": "127.0.0.1:0",
+}  # its pages would need bokeh, and show what runs to everybody
 CONFIG = {"distributed.scheduler.worker-ttl": "60 s", "distributed.comm.timeouts.tcp": "30 s"}
 
 
@@ -31,19 +36,18 @@ def resources_of(slots: int, gpus: int = 0, memory_bytes: float = 0.0) -> dict[s
 def local_cluster(slots: int, security: Any) -> Any:
     """Start a scheduler and one node in this process; they end with it."""
     import dask
-    from distributed import LocalCluster
+    from distributed import Scheduler, SpecCluster, Worker
 
+    protocol = "tls" if security else "tcp"
+    scheduler = {"host": "127.0.0.1", "port": 0, "protocol": protocol, "security": security, **_NO_PAGE}
+    node = {"host": "127.0.0.1", "protocol": protocol, "security": security, **_NO_PAGE}
+    node |= {"nthreads": slots + 1, "resources": resources_of(slots), "memory_limit": 0}
     with dask.config.set(CONFIG):
-        return LocalCluster(
-            n_workers=1,
-            threads_per_worker=slots + 1,
-            processes=False,
-            protocol="tls://" if security else "tcp://",
+        return SpecCluster(
+            workers={0: {"cls": Worker, "options": node}},
+            scheduler={"cls": Scheduler, "options": scheduler},
             security=security,
-            resources=resources_of(slots),
-            memory_limit=0,
-            dashboard_address=None,
-            silence_logs=50,
+            silence_logs=logging.CRITICAL,
         )
 
 
@@ -90,7 +94,7 @@ async def _run_node(
                 security=security,
                 local_directory=str(folder) if folder else None,
                 host=host,
-                dashboard=False,
+                **_NO_PAGE,
             )
             with contextlib.suppress(OSError, TimeoutError, RuntimeError):  # no scheduler there (any more)
                 await asyncio.wait_for(worker, timeout=60)
@@ -126,7 +130,7 @@ async def _run_scheduler(
             port=port,
             protocol="tls" if security else "tcp",
             security=security,
-            dashboard=False,
+            **_NO_PAGE,
         ) as scheduler:
             ready(scheduler.address)
             await _until(scheduler, cancel)

@@ -11,7 +11,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,10 +50,10 @@ def perform_away(remote: RemoteOrder, parcel: Parcel, site: Site) -> dict[str, A
 
     with tempfile.TemporaryDirectory(prefix="order-", dir=site.folder, ignore_cleanup_errors=True) as name:
         root = Path(name)
-        queue = QueueFiles(parcel, site.tls, site.wanted)
-        queue.claim()
-        site.tell(Advance(0.0, "fetching"))
-        queue.fetch(root)
+        with closing(QueueFiles(parcel, site.tls, site.wanted)) as queue:
+            queue.claim()
+            site.tell(Advance(0.0, "fetching"))
+            queue.fetch(root)
         log = root / "log"
         here = tuple((path, str(root / below)) for path, below in parcel.roots)
         away = replace(remote, stderr=str(log), paths=here)
@@ -62,7 +62,8 @@ def perform_away(remote: RemoteOrder, parcel: Parcel, site: Site) -> dict[str, A
         ending = perform_here(away, PathMap(here), site)
         if ending["why"] != "cancelled":
             site.tell(Advance(1.0, "returning"))
-            queue.give_back(root / "work", Path(PathMap(here).text(remote.stdout)), log)
+            with closing(QueueFiles(parcel, site.tls, site.wanted)) as queue:
+                queue.give_back(root / "work", Path(PathMap(here).text(remote.stdout)), log)
         return ending
 
 
@@ -175,7 +176,7 @@ class QueueFiles:
             yield answer
             answer.read()
         except BaseException:
-            self._disconnect()
+            self.close()
             raise
 
     def _connected(self) -> http.client.HTTPConnection:
@@ -190,7 +191,8 @@ class QueueFiles:
             self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._connection
 
-    def _disconnect(self) -> None:
+    def close(self) -> None:
+        """End the connection; the next request makes a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

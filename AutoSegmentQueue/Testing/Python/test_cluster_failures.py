@@ -6,26 +6,21 @@ The truth is the set of scans that were queued, by the SHA-256 of their content:
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import signal
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from AutoSegmentQueueLib.adding import Wanted, add_path
+from AutoSegmentQueueLib.cluster.settings import ClusterSettings
 from AutoSegmentQueueLib.executor_guard import marked
-from AutoSegmentQueueLib.home import Home
-from AutoSegmentQueueLib.ledger import Job, Ledger
-from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.states import State
 from AutoSegmentQueueLib.worker import Worker
-from DicomWorkbenchLib.progress import CancelToken
-from queue_testing import digest_of, is_running, nifti, opened_home, results_in, wait_for
-from queue_testing.cluster import LOST_SECONDS, Cluster, kill, running_cluster
+from queue_testing import drop, is_running, nifti, opened_home, serving, wait_for
+from queue_testing.cluster import LOST_SECONDS, Cluster, kill, node_of, running_cluster
+from queue_testing.cluster_queue import Queue
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="kills by signal and reads /proc"),
@@ -33,57 +28,11 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with running_cluster(tmp_path / "cluster") as cluster:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two nodes on loopback; a test that kills something starts it again."""
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
-
-
-class Queue:
-    """A home whose worker gives its jobs to a cluster, in a thread."""
-
-    def __init__(self, root: Path, home: Home, settings: QueueSettings, ledger: Ledger) -> None:
-        self.root, self.home, self.settings, self.ledger = root, home, settings, ledger
-        self.queued: set[str] = set()
-        self._stop = CancelToken()
-        self._thread = threading.Thread(target=self._work)
-
-    def add(self, what: str) -> Job:
-        content = nifti(what, seed=len(self.queued))
-        scan = self.root / f"scan{len(self.queued)}.nii"
-        scan.write_bytes(content)
-        self.queued.add(hashlib.sha256(content).hexdigest())
-        return add_path(self.home, self.ledger, scan, Wanted(self.settings))
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.cancel()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-
-    def _work(self) -> None:
-        with contextlib.closing(Ledger(self.home.ledger)) as ledger:
-            worker = Worker(self.home, self.settings, ledger)
-            try:
-                worker.run(self._stop)
-            finally:
-                worker.close()
-
-    def count(self, state: State) -> int:
-        return self.ledger.counts()[state]
-
-    def wait_done(self, seconds: float = 90.0) -> None:
-        wait_for(lambda: self.count(State.DONE) == len(self.queued), seconds, every=0.1)
-
-    def children(self) -> list[int]:
-        return [pid for job in self.ledger.jobs() for pid in marked(f"WORKBENCH_QUEUE_JOB={job.id}-{job.fence}")]
-
-    def check(self) -> None:
-        published = Counter(digest_of(result) for result in results_in(self.home.output_of(self.settings)))
-        assert published.keys() == self.queued, "a job was lost, or a result belongs to no input"
-        assert set(published.values()) == {1}, "something was published twice"
 
 
 @pytest.fixture
@@ -91,8 +40,6 @@ def queue(tmp_path: Path, cluster: Cluster) -> Iterator[Callable[..., Queue]]:
     with contextlib.ExitStack() as stack:
 
         def opened(**cluster_settings: object) -> Queue:
-            from AutoSegmentQueueLib.cluster.settings import ClusterSettings
-
             changes = {"executor": cluster.address, "losses": 20}
             settings = ClusterSettings(lost_seconds=LOST_SECONDS, tls=cluster.tls, **cluster_settings)  # type: ignore[arg-type]
             queue = Queue(tmp_path, *stack.enter_context(opened_home(tmp_path / "home", cluster=settings, **changes)))
@@ -128,7 +75,7 @@ def test_a_frozen_node_that_wakes_up_late_is_locked_out_and_ends_its_job(
     ours = queue()
     job = ours.add("sleep:8")
     wait_for(lambda: ours.children())
-    frozen = _node_of(cluster, ours.children()[0])
+    frozen = node_of(cluster, ours.children()[0])
     child = ours.children()[0]
     os.kill(frozen.pid, signal.SIGSTOP)
     wait_for(lambda: ours.ledger.job(job.id).fence == 2 and ours.count(State.RUNNING) == 1)  # another node has it
@@ -154,8 +101,6 @@ def test_a_cancel_reaches_everything_the_job_has_started_on_its_node(
 
 
 def test_a_node_ends_the_job_of_a_queue_that_was_killed(cluster: Cluster, tmp_path: Path) -> None:
-    from queue_testing import drop, serving
-
     with opened_home(tmp_path / "home", executor=cluster.address) as (home, settings, ledger):
         with serving(tmp_path / "home") as server:
             drop(home.input_of(settings), "scan.nii", nifti("hang"))
@@ -198,8 +143,3 @@ def test_two_hundred_jobs_pass_through_a_cluster_each_once(queue: Callable[..., 
 @pytest.mark.timeout(6000)
 def test_ten_thousand_jobs_pass_through_a_cluster_each_once(queue: Callable[..., Queue]) -> None:
     _noop_jobs(queue, 10_000)
-
-
-def _node_of(cluster: Cluster, child: int) -> object:
-    parent = int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
-    return next(node for node in cluster.nodes if node.pid == parent)
