@@ -35,12 +35,19 @@ def end_group(group: int) -> None:
             return
 
 
-def marked(variable: str) -> list[int]:
-    """Return the processes that have ``NAME=value`` in their environment (Linux; elsewhere none can be found)."""
+def marked(variable: str, first: int = 0) -> list[int]:
+    """Return the processes that have ``NAME=value`` in their environment (Linux; elsewhere none can be found).
+
+    Parameters
+    ----------
+    first : lower numbers are passed over, unless numbers have begun again at the bottom since that process was started.
+    """
     wanted, found = variable.encode(), []
     try:
-        numbers = [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
-    except OSError:
+        numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+        if first and first <= _newest():
+            numbers = [number for number in numbers if number >= first]
+    except (OSError, ValueError, IndexError):
         return []
     for number in numbers:
         try:
@@ -53,11 +60,17 @@ def marked(variable: str) -> list[int]:
     return found
 
 
-def end_marked(variable: str) -> int:
+def _newest() -> int:
+    """Return the number of the process that was started last."""
+    with open("/proc/loadavg", encoding="ascii") as file:
+        return int(file.read().split()[-1])
+
+
+def end_marked(variable: str, first: int = 0) -> int:
     """Kill those processes, and those they start meanwhile; returns how many there were."""
     count = 0
     for _ in range(3):
-        found = marked(variable)
+        found = marked(variable, first)
         for number in found:
             try:
                 os.kill(number, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)

@@ -82,7 +82,7 @@ def command_of(
         return command
     data = {
         "id": job.id,
-        "attempt": job.attempts + 1,
+        "attempt": job.attempts,
         "fence": job.fence,
         "kind": job.kind,
         "inputs": [str(path) for path in inputs],

@@ -38,8 +38,11 @@ class LeaseLedger(LedgerStore):
     now: Callable[[], float] = staticmethod(time.time)  # wall clock, for people
     clock: Callable[[], float] = staticmethod(lease_clock)  # for leases only
 
-    def lease(self, owner: str, seconds: float, full: Iterable[str] = ()) -> Job | None:
-        """Give the next job to a worker, none for devices that are full; None if there is none or the queue is paused."""
+    def lease(self, owner: str, seconds: float, full: Iterable[str] = (), *, begin: bool = False) -> Job | None:
+        """Give the next job to a worker, none for devices that are full; None if there is none or the queue is paused.
+
+        With ``begin`` it is `begin` as well, in the same commit, unless an earlier attempt may have published it: that is looked at first.
+        """
         names = sorted(full)
         query = (
             "SELECT * FROM jobs WHERE state = 'queued' AND link_of IS NULL AND not_before <= ?"
@@ -57,6 +60,8 @@ class LeaseLedger(LedgerStore):
             lease = {"lease_owner": owner, "lease_start": start, "lease_until": start + seconds}
             counts = {"fence": job.fence + 1, "progress": 0.0, "error": None, "error_class": None}
             leased = change(connection, job, State.LEASED, self.now(), "", **lease, **counts)
+            if begin and not leased.reserved:
+                leased = self._begin(connection, leased)
         reach("lease.taken")
         return leased
 
@@ -72,8 +77,11 @@ class LeaseLedger(LedgerStore):
     def begin(self, job_id: str, fence: int) -> Job:
         """Say that the process of a job is being started; this counts as an attempt."""
         with self.writing() as connection:
-            job, now = held(connection, job_id, fence), self.now()
-            return change(connection, job, State.RUNNING, now, attempts=job.attempts + 1, started=now)
+            return self._begin(connection, held(connection, job_id, fence))
+
+    def _begin(self, connection: Any, job: Job) -> Job:
+        now = self.now()
+        return change(connection, job, State.RUNNING, now, attempts=job.attempts + 1, started=now)
 
     def beat(self, beats: Mapping[str, Heartbeat], seconds: float) -> Answer:
         """Prolong leases and tell the progress of their jobs, all at once."""

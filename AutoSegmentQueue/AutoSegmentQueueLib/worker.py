@@ -24,13 +24,14 @@ from AutoSegmentQueueLib.ledger_store import LedgerError, StaleFence
 from AutoSegmentQueueLib.owners import this_owner
 from AutoSegmentQueueLib.publish import take_over
 from AutoSegmentQueueLib.settings import QueueSettings
-from AutoSegmentQueueLib.states import ACTIVE, Failure
+from AutoSegmentQueueLib.states import ACTIVE, Failure, State
 from AutoSegmentQueueLib.worker_files import WorkFolder, deadline_seconds, memory_bytes, write_log
 from AutoSegmentQueueLib.worker_finish import Finisher
 
 LOOK_SECONDS = 0.2  # how often the ledger is asked for news from other processes
 BEAT_SECONDS = 1.0
 RESERVE_SHARE = 4  # workers stop at this part of the free space at which intake stops
+HELD_PER_SLOT = 2  # jobs: one that runs, and one whose results are judged meanwhile
 FULL_SECONDS = 5.0  # how long to wait before something is tried again on a full disk
 
 
@@ -38,6 +39,7 @@ FULL_SECONDS = 5.0  # how long to wait before something is tried again on a full
 class _Held:
     job: Job
     folder: WorkFolder
+    runs: bool = True  # False from the moment its process has ended
     finishing: Future[None] | None = None
     cancelling: bool = False
     advance: Advance = field(default_factory=Advance)
@@ -84,8 +86,7 @@ class Worker:
     def round(self) -> None:
         """Do what is due now, without waiting."""
         now = time.monotonic()
-        for ended in self.executor.poll():
-            self._judge(ended)
+        self._go_on(self.executor.poll())
         for key in [key for key, held in self._held.items() if held.finishing and held.finishing.done()]:
             self._held.pop(key).finishing.result()  # type: ignore[union-attr] # picked because it has one
         if self._held and self._news():
@@ -98,6 +99,17 @@ class Worker:
             self._next_reclaim = now + self._settings.lease_seconds / 4
         while self._take():
             pass
+
+    def _go_on(self, ended: list[Ended]) -> None:
+        """Start the next job before what has ended is judged: processor and device are not to wait for the disk."""
+        for one in ended:
+            self._held[one.key].runs = False
+        try:
+            if ended:
+                self._take()
+        finally:
+            for one in ended:
+                self._judge(one)
 
     def close(self) -> None:
         """End what runs and give it back to the queue."""
@@ -125,7 +137,7 @@ class Worker:
         job = (
             None
             if self._is_disk_full()
-            else self._ledger.lease(self._owner, self._settings.lease_seconds, self._full())
+            else self._ledger.lease(self._owner, self._settings.lease_seconds, self._full(), begin=True)
         )
         if job is None:
             return False
@@ -141,11 +153,16 @@ class Worker:
         return True
 
     def _full(self) -> list[str]:
-        """Return the devices without a free slot; a job that is being judged keeps its slot until it has ended."""
+        """Return the devices that can take no job now: no slot is free, or too many jobs wait to be judged already."""
         capacity = self.executor.capacity()
-        judged = Counter(held.job.device for held in self._held.values() if held.finishing)
-        devices = {*capacity, *judged} - {ANY_DEVICE}
-        return [device for device in devices if capacity.get(device, capacity[ANY_DEVICE]) <= judged[device]]
+        held = Counter(one.job.device for one in self._held.values())
+        running = Counter(one.job.device for one in self._held.values() if one.runs)
+        free = {device: capacity.get(device, capacity[ANY_DEVICE]) for device in {*capacity, *held} - {ANY_DEVICE}}
+        return [
+            device
+            for device, slots in free.items()
+            if slots <= 0 or held[device] >= HELD_PER_SLOT * (slots + running[device])
+        ]
 
     def _is_disk_full(self) -> bool:
         """True well after intake has stopped: what is queued may still use most of the space that was kept free."""
@@ -161,10 +178,10 @@ class Worker:
         inputs += [Path(one) for one in job.inputs]
         if job.source and not self._input_stands(job):
             return
-        folder = WorkFolder.make(self._home, job)
-        deadline = deadline_seconds(job, self._settings)
-        command = kinds.command_of(job, inputs, folder.path, deadline, self._settings.child_command)
-        running = self._ledger.begin(job.id, job.fence)
+        running = job if job.state is State.RUNNING else self._ledger.begin(job.id, job.fence)
+        folder = WorkFolder.make(self._home, running)
+        deadline = deadline_seconds(running, self._settings)
+        command = kinds.command_of(running, inputs, folder.path, deadline, self._settings.child_command)
         reach("worker.before-start")
         if not self._held:
             self._next_beat = time.monotonic() + min(BEAT_SECONDS, self._settings.lease_seconds / 4)

@@ -7,18 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from AutoSegmentQueueLib.adding import Wanted, add_path
+from AutoSegmentQueueLib.executor_guard import marked
 from AutoSegmentQueueLib.executor_local import LocalExecutor
 from AutoSegmentQueueLib.failpoints import VARIABLE
 from AutoSegmentQueueLib.publish import MANIFEST, drop_all_stages, results_stand
 from AutoSegmentQueueLib.serve import serve
 from AutoSegmentQueueLib.states import Failure, State
 from AutoSegmentQueueLib.worker import Worker
+from AutoSegmentQueueLib.worker_finish import Finisher
 from DicomWorkbenchLib.errors import DependencyError, ProcessError
 from DicomWorkbenchLib.progress import CancelToken
 from queue_testing import (
@@ -342,6 +345,49 @@ def test_slots_are_per_device(tmp_path: Path) -> None:
         running = sorted(job.device for job in bench.ledger.jobs([State.RUNNING]))
         worker.close()
         assert running == ["cpu", "cpu", "gpu:0", "gpu:0"]
+
+
+def test_the_next_job_runs_while_the_last_is_judged_but_no_more_than_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slot: a judge that is held up lets one more job run to its end, and not a third one begin."""
+    may_judge = threading.Event()
+    finish = Finisher.finish
+    monkeypatch.setattr(Finisher, "finish", lambda *given: may_judge.wait(30) and finish(*given))
+    jobs = [bench.add() for _ in range(4)]
+    worker = Worker(bench.home, bench.settings, bench.ledger)
+
+    def ended() -> int:
+        worker.round()
+        worker.executor.wait(0.02)
+        return sum(not held.runs for held in worker._held.values())
+
+    wait_for(lambda: ended() == 2, every=0)
+    for _ in range(5):
+        ended()
+    states = [bench.after(job).state for job in jobs]
+    may_judge.set()
+    worker.run(drain=True)
+    worker.close()
+    assert states == [State.RUNNING, State.RUNNING, State.QUEUED, State.QUEUED]
+    assert {bench.after(job).state for job in jobs} == {State.DONE}
+
+
+@LINUX
+def test_a_process_in_a_session_of_its_own_is_found_by_its_mark_also_after_a_long_time(tmp_path: Path) -> None:
+    variable = f"QUEUE_TEST_MARK={tmp_path.name}"
+    command = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"]
+    name, value = variable.split("=")
+    process = subprocess.Popen(command, env={**os.environ, name: value}, start_new_session=True)
+    try:
+        wait_for(lambda: process.pid in marked(variable))
+        subprocess.run([*command[:-1], "pass"], check=True)  # so that numbers have gone on
+        assert marked(variable, first=process.pid) == [process.pid]
+        assert marked(variable, first=process.pid + 1) == [], "one that was started before is passed over"
+        assert marked(variable, first=1 << 40) == [process.pid], "numbers have begun again: all are looked at"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_an_executor_ends_everything_when_it_is_closed(tmp_path: Path) -> None:
