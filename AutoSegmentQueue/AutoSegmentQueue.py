@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import qt
 import slicer
 import vtk
-from AutoSegmentQueueLib import mrml, panel, panel_jobs
+from AutoSegmentQueueLib import mrml, panel, panel_cells, panel_jobs, panel_look, panel_order, panel_watch
 from AutoSegmentQueueLib.home import Home, default_home
-from AutoSegmentQueueLib.ledger import Ledger
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -24,6 +23,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 POLL_MS = 500  # the ledger is looked at so often; a look without changes takes less than a millisecond
+DISPLAY, FOREGROUND, TIP = qt.Qt.DisplayRole, qt.Qt.ForegroundRole, qt.Qt.ToolTipRole
 
 
 class AutoSegmentQueue(ScriptedLoadableModule):
@@ -51,6 +51,7 @@ class AutoSegmentQueueParameterNode:
     quality: Annotated[str, Choice(["normal", "fast", "faster"]), Default("normal")]
     structureNames: str
     device: Annotated[str, Choice(panel.DEVICES), Default("cpu")]
+    slots: Annotated[int, WithinRange(1, panel.MOST_SLOTS), Default(1)]
     reduction: Annotated[float, WithinRange(0, 0.99), Default(0.9)]
     stl: bool
     obj: bool
@@ -76,7 +77,7 @@ class AutoSegmentQueueLogic(ScriptedLoadableModuleLogic):
 
 
 class JobTableModel(qt.QAbstractTableModel):
-    """Shows a `JobList` in a table view; older jobs are read when one scrolls to them."""
+    """Shows a `JobList` in a table view; further jobs are read when one scrolls to them."""
 
     source = None
 
@@ -87,7 +88,13 @@ class JobTableModel(qt.QAbstractTableModel):
             source.reload()
         self.endResetModel()
 
-    def refresh(self) -> None:
+    def sortBy(self, order: panel_order.Order | None) -> None:
+        self.beginResetModel()
+        self.source.sort(order)
+        self.endResetModel()
+
+    def refresh(self) -> bool:
+        """Take up what has changed; returns whether everything is new."""
         changes = self.source.refresh()
         if changes.reset:
             self.beginResetModel()
@@ -95,20 +102,25 @@ class JobTableModel(qt.QAbstractTableModel):
         elif changes.added:  # the list has them already; the view learns of it here
             self.beginInsertRows(qt.QModelIndex(), 0, changes.added - 1)
             self.endInsertRows()
+        return changes.reset
 
     def rowCount(self, parent: Any = None) -> int:
         return len(self.source.jobs) if self.source else 0
 
     def columnCount(self, parent: Any = None) -> int:
-        return len(panel_jobs.COLUMNS)
+        return len(panel_cells.COLUMNS)
 
-    def data(self, index: Any, role: int = qt.Qt.DisplayRole) -> Any:
-        asked = {qt.Qt.DisplayRole: self.source.cell, qt.Qt.ToolTipRole: self.source.tip}.get(role)
-        return asked(index.row(), index.column()) if asked else None
+    def data(self, index: Any, role: int = DISPLAY) -> Any:
+        if role == DISPLAY:
+            return self.source.cell(index.row(), index.column())
+        if role == FOREGROUND:
+            name = panel_cells.colour(self.source.jobs[index.row()], index.column())
+            return qt.QColor(name) if name else None
+        return self.source.tip(index.row()) if role == TIP else None
 
-    def headerData(self, section: int, orientation: Any, role: int = qt.Qt.DisplayRole) -> Any:
-        isColumn = orientation == qt.Qt.Horizontal and role == qt.Qt.DisplayRole
-        return panel_jobs.COLUMNS[section] if isColumn else None
+    def headerData(self, section: int, orientation: Any, role: int = DISPLAY) -> Any:
+        texts = {DISPLAY: panel_cells.COLUMNS, TIP: panel_cells.COLUMN_TIPS}.get(role)
+        return texts[section] if texts and orientation == qt.Qt.Horizontal else None
 
     def canFetchMore(self, parent: Any = None) -> bool:
         return bool(self.source and self.source.can_load_more)
@@ -128,7 +140,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._ledger = self._home = self._isServed = None
+        self.logic = self._parameterNode = self._parameterNodeGuiTag = self._home = self._isServed = None
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -136,13 +148,12 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic, self.model = AutoSegmentQueueLogic(), JobTableModel()
+        self.logic, self.model, self.obstacle = AutoSegmentQueueLogic(), JobTableModel(), panel.Obstacle()
+        self.watch = panel_watch.JobsWatch(self.ui, self.model)
         self.ui.jobsView.setModel(self.model)
-        self.ui.jobsView.verticalHeader().hide()
-        self.ui.jobsView.verticalHeader().setDefaultSectionSize(22)
-        for column, width in enumerate(panel_jobs.WIDTHS):
-            self.ui.jobsView.setColumnWidth(column, width)
-        self.ui.jobsView.connect("clicked(QModelIndex)", self.onJob)
+        panel_look.prepare_table(self.ui.jobsView)
+        self.ui.jobsView.horizontalHeader().connect("sectionClicked(int)", self.onHeader)
+        self.ui.jobsView.selectionModel().connect("currentRowChanged(QModelIndex,QModelIndex)", self.onJob)
         launch = slicer.util.launchConsoleProcess
         self.server = panel.QueueProcess(launch, self.ui.logText.appendPlainText, self.onEnded)
         self.adder = panel.QueueProcess(launch, self.ui.logText.appendPlainText, self.onEnded)
@@ -163,7 +174,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.timer.stop()
         self.server.stop()
         self.adder.stop()
-        self.closeLedger()
+        self.watch.use(None)
         self.removeObservers()
 
     def enter(self) -> None:
@@ -199,58 +210,40 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         home = self.logic.home(self._parameterNode)
         if home != self._home:
-            self.closeLedger()
             self._home = home
+            self.watch.use(home)
             if (home.root / "settings.json").exists():  # the home knows what it was last used for
                 with slicer.util.tryWithErrorDisplay(_("The settings of this home cannot be used.")):
                     for name, value in panel.fields_of(home.load()).items():
                         setattr(self._parameterNode, name, value)
         self.poll()
 
-    def closeLedger(self) -> None:
-        self.model.show(None)
-        if self._ledger:
-            self._ledger.close()
-        self._ledger = None
-
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def poll(self) -> None:
         """Show what has changed since the last look."""
-        if not self._parameterNode:
-            return
-        if not self._ledger and self._home.ledger.exists():
-            self._ledger = Ledger(self._home.ledger)
-            self.model.show(panel_jobs.JobList(self._ledger))
-        self._isServed = self.server.running or panel.is_served(self._home)
-        if self._ledger:
-            self.model.refresh()
-            self.ui.jobsView.viewport().update()  # times go on; only what is visible is asked for
-        summary = self.model.source.summary() if self._ledger else _("Nothing has been queued in this home yet.")
-        self.ui.summaryLabel.text = summary
-        self.updateButtons()
-
-    def job(self) -> Any:
-        row = self.ui.jobsView.currentIndex().row()
-        return self.model.source.jobs[row] if self.model.source and 0 <= row < self.model.rowCount() else None
+        if self._parameterNode:
+            self._isServed = self.server.running or panel.is_served(self._home)
+            self.watch.look(self._parameterNode.slots)
+            self.updateButtons()
 
     def updateButtons(self) -> None:
-        parameters = self._parameterNode
-        obstacle = panel.obstacle(self.logic.fields(parameters))
-        self.ui.engineLabel.text, self.ui.engineLabel.visible = obstacle, bool(obstacle)
-        self.ui.workSection.enabled = self.ui.foldersSection.enabled = not self._isServed
-        for widget in (self.ui.taskEdit, self.ui.qualityComboBox, self.ui.deviceComboBox):
-            widget.enabled = parameters.engine != panel.BUILT_IN
-        facts = (self._isServed, self.server.running, self.adder.running, bool(parameters.scan), bool(self._ledger))
-        for name, reason in panel.why_disabled(panel.Situation(obstacle, *facts, self.job(), self.server.page)).items():
-            button = getattr(self.ui, f"{name}Button")
-            button.enabled, button.toolTip = not reason, reason or panel.TIPS[name]
-        self.ui.pauseButton.text = _("Go on") if self._ledger and self._ledger.paused else _("Pause")
-        self.ui.statusLabel.text = panel.RUNS if self._isServed else _("The queue does not run; jobs wait.")
+        parameters, ledger = self._parameterNode, self.watch.ledger
+        obstacle = self.obstacle.of(self.logic.fields(parameters))
+        facts = (self._isServed, self.server.running, self.adder.running, bool(parameters.scan), bool(ledger))
+        now = panel.Situation(obstacle, *facts, self.watch.job(), self.server.page)
+        isBuiltIn, isPaused = parameters.engine == panel.BUILT_IN, bool(ledger and ledger.paused)
+        panel_look.show_situation(self.ui, now, is_built_in=isBuiltIn, is_paused=isPaused)
 
-    def onJob(self, _index: Any) -> None:
-        self.ui.logText.plainText = panel.log_text(self._home, self.job())
+    def onJob(self, _current: Any = None, _previous: Any = None) -> None:
+        self.watch.choose()
         self.updateButtons()
+
+    def onHeader(self, column: int) -> None:
+        order, header = self.watch.sort(column), self.ui.jobsView.horizontalHeader()
+        header.showSortIndicator = bool(order)
+        if order:
+            header.setSortIndicator(column, qt.Qt.DescendingOrder if order.descending else qt.Qt.AscendingOrder)
 
     # ---- acting ------------------------------------------------------------------------------------------------------
 
@@ -290,16 +283,16 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def change(self, name: str) -> None:
         """Change something in the ledger and show it at once."""
         with slicer.util.tryWithErrorDisplay(_("The queue cannot do this.")):
-            panel.CHANGES[name](self._ledger, self.job())
+            panel.CHANGES[name](self.watch.ledger, self.watch.job())
             self.model.source.own_change()
         self.poll()
 
     def onLoad(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The result cannot be loaded."), waitCursor=True):
-            mrml.load_result(Path(self.job().output))
+            mrml.load_result(Path(self.watch.job().output))
 
     def onPreview(self) -> None:
-        if page := panel.result_file(self.job(), "preview.html"):
+        if page := panel.result_file(self.watch.job(), "preview.html"):
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page)))
 
 

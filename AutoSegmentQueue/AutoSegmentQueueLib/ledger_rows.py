@@ -107,6 +107,9 @@ class Job:
     hidden: bool = False
 
 
+_FLAGS = ("owned", "cancel_requested", "hidden")
+
+
 @dataclass(frozen=True)
 class Event:
     """One line of the history; its number only grows, so a reader can ask for what came after."""
@@ -125,13 +128,14 @@ def job_of(row: sqlite3.Row | dict[str, Any]) -> Job:
     """Read a row of the table ``jobs``."""
     values = dict(row)
     values["state"] = State(values["state"])
-    values["options"] = json.loads(values["options"])
-    values["chain"] = tuple(Step(**step) for step in json.loads(values["chain"]))
-    values["inputs"] = tuple(json.loads(values["inputs"]))
-    values["owned"] = bool(values["owned"])
-    values["hidden"] = bool(values["hidden"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
-    return Job(**values)
+    values["options"] = json.loads(values["options"]) if values["options"] != "{}" else {}
+    values["chain"] = tuple(Step(**step) for step in json.loads(values["chain"])) if values["chain"] != "[]" else ()
+    values["inputs"] = tuple(json.loads(values["inputs"])) if values["inputs"] != "[]" else ()
+    for name in _FLAGS:
+        values[name] = bool(values[name])
+    job = object.__new__(Job)  # a frozen class sets its 44 fields one by one, which takes ten times as long
+    job.__dict__.update(values)
+    return job
 
 
 def event_of(row: sqlite3.Row) -> Event:

@@ -79,7 +79,9 @@ class ViewLedger(LeaseLedger):
         """Return the ids of the jobs that wait for a worker, the next one first."""
         query = "SELECT id FROM jobs WHERE state = 'queued' AND link_of IS NULL ORDER BY priority DESC, seq"
         with self.reading() as connection:
-            return [row["id"] for row in connection.execute(query).fetchall()]
+            cursor = connection.cursor()
+            cursor.row_factory = None  # tuples: this may be 10,000 rows
+            return [row[0] for row in cursor.execute(query).fetchall()]
 
     def last_event(self) -> int:
         """Return the number of the newest event."""

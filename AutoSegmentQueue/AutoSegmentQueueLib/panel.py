@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from DicomWorkbenchLib.errors import SettingsError
 from DicomWorkbenchLib.outputs import free_name
 from DicomWorkbenchLib.process import child_environment, workbench_command
 
-from AutoSegmentQueueLib import engines, panel_jobs
+from AutoSegmentQueueLib import engines, panel_cells
 from AutoSegmentQueueLib.engines import threshold
 from AutoSegmentQueueLib.home import BusyError, Home, Lock
 from AutoSegmentQueueLib.ledger import Job, Ledger
@@ -34,7 +35,19 @@ TIPS = {
     "load": "Load segmentation and table into the scene.",
     "preview": "Open the page with pictures in the browser.",
 }
-FIELDS = ("input", "output", "engine", "task", "quality", "structureNames", "device", "reduction", "stl", "obj")
+FIELDS = (
+    "input",
+    "output",
+    "engine",
+    "task",
+    "quality",
+    "structureNames",
+    "device",
+    "slots",
+    "reduction",
+    "stl",
+    "obj",
+)
 CHANGES: dict[str, Callable[[Ledger, Any], object]] = {
     "pause": lambda ledger, _: ledger.set_paused(not ledger.paused),
     "cancel": lambda ledger, job: ledger.cancel(job.id),
@@ -43,6 +56,7 @@ CHANGES: dict[str, Callable[[Ledger, Any], object]] = {
     "later": lambda ledger, job: ledger.prioritise(job.id, job.priority - 1),
 }
 PAGE_LINE = "page "  # what ``queue serve --port`` writes before the address of its page
+OBSTACLE_SECONDS = 5.0
 LOG_BYTES = 16_000  # of a log's end; more nobody reads in a panel
 HELP = (
     "A durable queue: scans that are dropped into a folder, or added here, are segmented one after another and come out "
@@ -51,6 +65,7 @@ HELP = (
 ENGINES = engines.names()
 DEVICES = ["cpu", "gpu", "gpu:0", "gpu:1", "gpu:2", "gpu:3"]
 FILE_KINDS = "Scans (*.nrrd *.nii *.nii.gz *.dcm *.dicom *.zip);;All files (*)"
+MOST_SLOTS = 64  # that the panel offers
 BUILT_IN = threshold.ThresholdEngine.name  # has neither tasks nor qualities, and needs no device
 Launcher = Callable[..., "subprocess.Popen[str]"]
 
@@ -80,6 +95,7 @@ def settings_of(fields: dict[str, Any], before: QueueSettings) -> QueueSettings:
         input=_folder(fields["input"]),
         output=_folder(fields["output"]),
         engine=fields["engine"],
+        slots=fields["slots"],
         segmentation=segmentation,
     )
 
@@ -95,6 +111,7 @@ def fields_of(settings: QueueSettings) -> dict[str, Any]:
         "quality": "faster" if segmentation.quality == "fastest" else segmentation.quality,
         "structureNames": ", ".join(segmentation.structures),
         "device": segmentation.device,
+        "slots": min(settings.slots, MOST_SLOTS),
         "reduction": segmentation.reduction,
         "stl": "stl" in segmentation.formats,
         "obj": "obj" in segmentation.formats,
@@ -118,11 +135,18 @@ def obstacle(fields: dict[str, Any]) -> str:
     return engines.get(fields["engine"]).available() or ""
 
 
-def known_tasks(engine: str) -> list[str]:
-    """Return the tasks of an engine, as far as they can be known without starting Slicer."""
-    found = engines.ENGINES.get(engine)
-    tasks = getattr(found, "tasks", None)
-    return list(tasks()) if tasks and found and found.available() is None else []
+class Obstacle:
+    """`obstacle`, found out anew when the fields have changed, and now and then: an engine may have been installed."""
+
+    def __init__(self) -> None:
+        self._known: tuple[float, dict[str, Any], str] | None = None
+
+    def of(self, fields: dict[str, Any]) -> str:
+        """Return why the queue cannot be started with these fields."""
+        now = time.monotonic()
+        if self._known is None or self._known[1] != fields or now - self._known[0] > OBSTACLE_SECONDS:
+            self._known = now, fields, obstacle(fields)
+        return self._known[2]
 
 
 def is_served(home: Home) -> bool:
@@ -163,8 +187,21 @@ def place_in_input(home: Home, settings: QueueSettings, name: str, save: Callabl
     return target
 
 
-def log_text(home: Home, job: Job) -> str:
+def log_stamp(home: Home, job: Job | None) -> tuple[object, ...]:
+    """Return what changes when there is something new in a job's log."""
+    if job is None:
+        return ()
+    try:
+        size = home.log_of(job.id).stat().st_size
+    except OSError:
+        size = -1
+    return job.id, size, job.error
+
+
+def log_text(home: Home, job: Job | None) -> str:
     """Return the end of a job's log."""
+    if job is None:
+        return ""
     path = home.log_of(job.id)
     if not path.exists():
         return job.error or "This job has no log yet."
@@ -257,7 +294,7 @@ def why_disabled(now: Situation) -> dict[str, str]:
     none = "" if job else "Click a job first."
     state = job.state.value if job else ""
     adding = now.obstacle or ("Something is being added." if now.adding else "")
-    open_ended = none or ("" if job and panel_jobs.can_cancel(job) else f"This job is {state}.")
+    open_ended = none or ("" if job and panel_cells.can_cancel(job) else f"This job is {state}.")
     result = none or ("" if job and job.output else f"This job has no results; it is {state}.")
     return {
         "start": RUNS if now.served else now.obstacle,
@@ -268,7 +305,7 @@ def why_disabled(now: Situation) -> dict[str, str]:
         "addFiles": adding,
         "addFolder": adding,
         "cancel": open_ended,
-        "retry": none or ("" if job and panel_jobs.can_retry(job) else f"This job is {state}."),
+        "retry": none or ("" if job and panel_cells.can_retry(job) else f"This job is {state}."),
         "sooner": open_ended,
         "later": open_ended,
         "load": result,

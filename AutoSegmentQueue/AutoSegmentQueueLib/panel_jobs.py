@@ -1,6 +1,6 @@
-"""The jobs of the queue as a table shows them: newest first, page by page, kept up to date by what has changed.
+"""The jobs of the queue as a table shows them: newest first or sorted, page by page, kept up to date by what has changed.
 
-No Qt here; the panel's item model asks this. With 10,000 jobs nothing reads more than a page, or what has changed since the last look.
+No Qt here; the panel's item model asks this. With 10,000 jobs nothing reads more than a page, or what has happened since the last look.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import time
 from dataclasses import dataclass
 
 from AutoSegmentQueueLib.ledger import Job, Ledger
-from AutoSegmentQueueLib.ledger_rows import job_of
-from AutoSegmentQueueLib.states import ACTIVE, ENDED, RETRYABLE, State
+from AutoSegmentQueueLib.ledger_views import Wish
+from AutoSegmentQueueLib.panel_cells import COLUMNS, cell
+from AutoSegmentQueueLib.panel_order import Order, jobs_at, sequence
+from AutoSegmentQueueLib.states import ACTIVE, ENDED, State
 from AutoSegmentQueueLib.status import Estimate
 
-COLUMNS = ("Name", "State", "Done", "Waited", "Ran", "Left", "Engine", "Priority")
-WIDTHS = (112, 72, 46, 62, 62, 62, 110, 50)  # of the columns, pixels
-PAGE = 200
-ESTIMATE_SECONDS = 5.0  # how long an estimate of running times is good for
+PAGE = 100
+ESTIMATE_SECONDS = 5.0  # how long an estimate of running times, and the order of the queue, are good for
+_TIMED = {COLUMNS.index(name) for name in ("Waited", "Ran", "Left")}
 
 
 @dataclass(frozen=True)
@@ -41,113 +42,111 @@ class JobList:
         self._ledger = ledger
         self._slots = slots
         self.jobs: list[Job] = []
+        self.order: Order | None = None
         self._row: dict[str, int] = {}
         self._version: int | None = None
-        self._changed = 0.0
+        self._event = 0
+        self._newest = 0
+        self._sequence: list[int] = []  # of a sorted list: all its jobs by number
         self._all_loaded = False
-        self._places: dict[int, int] = {}
-        self._estimate: tuple[float, Estimate] | None = None
+        self._places: tuple[float, dict[str, int]] = (0.0, {})
+        self._estimate: tuple[float, Estimate | None] = (0.0, None)
+        self._summary = ""
 
     @property
     def can_load_more(self) -> bool:
-        """True while there are older jobs."""
+        """True while there are further jobs."""
         return not self._all_loaded
 
     def next_page(self) -> list[Job]:
-        """Read the next older jobs, without taking them up."""
-        before = self.jobs[-1].seq if self.jobs else 1 << 62
-        with self._ledger.reading() as connection:
-            rows = connection.execute("SELECT * FROM jobs WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, PAGE))
-            return [job_of(row) for row in rows.fetchall()]
+        """Read the next jobs, without taking them up."""
+        if self.order:
+            return jobs_at(self._ledger, self._sequence[:PAGE])
+        return self._ledger.newest(Wish(), self.jobs[-1].seq if self.jobs else None, PAGE)
 
     def take(self, page: list[Job]) -> None:
         """Take up what `next_page` has read."""
-        self._all_loaded = len(page) < PAGE
+        del self._sequence[:PAGE]
+        self._all_loaded = not self._sequence if self.order else len(page) < PAGE
         for job in page:
             self._row[job.id] = len(self.jobs)
             self.jobs.append(job)
-            self._changed = max(self._changed, job.changed)
+            self._newest = max(self._newest, job.seq)
+
+    def sort(self, order: Order | None) -> None:
+        """Show the jobs in another order, None for the newest first; jobs that come later stand on top until it is sorted again."""
+        self.order = order
+        self.reload()
 
     def reload(self) -> None:
         """Forget everything and read the first page."""
-        self.jobs, self._row, self._changed = [], {}, 0.0
-        self._version = self._ledger.data_version()
-        self._read_places()
+        self.jobs, self._row = [], {}
+        self._version, self._event = self._ledger.data_version(), self._ledger.last_event()
+        self._sequence = sequence(self._ledger, self.order) if self.order else []
+        self._newest = max(self._sequence, default=0)
+        self._summary = ""
         self.take(self.next_page())
 
     def refresh(self) -> Changes:
         """Take up what has changed; cheap if nothing has."""
         version = self._ledger.data_version()
-        if self._version is None:
-            self.reload()
-            return Changes(reset=True)
         if version == self._version:
             return Changes()
-        self._version = version
-        with self._ledger.reading() as connection:
-            found = connection.execute("SELECT * FROM jobs WHERE changed >= ? ORDER BY seq DESC", (self._changed,))
-            jobs = [job_of(row) for row in found.fetchmany(PAGE + 1)]
-        newest = self.jobs[0].seq if self.jobs else 0
-        if len(jobs) > PAGE:
+        self._version, self._summary = version, ""
+        changed = self._ledger.changes(self._event, PAGE + 1)
+        if len(changed) > PAGE or any(one.job.hidden for one in changed):
             self.reload()
             return Changes(reset=True)
-        self._read_places()
-        return self._merge([job for job in jobs if job.seq > newest], [job for job in jobs if job.seq <= newest])
+        found = {one.job.id: one.job for one in changed}
+        found |= {job.id: job for job in self._ledger.active()}  # their progress is no event
+        self._event = max([self._event, *(one.event for one in changed)])
+        return self._merge(found)
 
-    def _merge(self, new: list[Job], known: list[Job]) -> Changes:
+    def _merge(self, found: dict[str, Job]) -> Changes:
+        new = sorted((job for job in found.values() if job.seq > self._newest), key=lambda job: -job.seq)
         if new:
             self.jobs[:0] = new
+            self._newest = new[0].seq
             self._row = {job.id: row for row, job in enumerate(self.jobs)}
         rows = []
-        for job in known:
+        for job in found.values():
             row = self._row.get(job.id)
             if row is not None and self.jobs[row] != job:
                 self.jobs[row] = job
                 rows.append(row)
-        self._changed = max([self._changed, *(job.changed for job in (*new, *known))])
         return Changes(added=len(new), rows=tuple(sorted(rows)))
-
-    def _read_places(self) -> None:
-        """Read the order of the queue from its index alone."""
-        query = "SELECT seq FROM jobs WHERE state = 'queued' AND link_of IS NULL ORDER BY priority DESC, seq"
-        with self._ledger.reading() as connection:
-            self._places = {row[0]: place for place, row in enumerate(connection.execute(query).fetchall())}
 
     def own_change(self) -> None:
         """Say that this process has changed the ledger itself, which `refresh` cannot see by the version."""
         self._version = -1
 
-    # ---- what is shown -----------------------------------------------------------------------------------------------
+    def row_of(self, job_id: str) -> int | None:
+        """Return the row of a job; None if it is not among those that are loaded."""
+        return self._row.get(job_id)
 
-    def active_rows(self) -> tuple[int, ...]:
-        """Return the rows among the newest whose times go on."""
-        return tuple(row for row, job in enumerate(self.jobs[:PAGE]) if job.state not in ENDED)
+    # ---- what is shown -----------------------------------------------------------------------------------------------
 
     def cell(self, row: int, column: int) -> str:
         """Return the text of a cell."""
-        job, now = self.jobs[row], time.time()
-        name = COLUMNS[column]
-        if name == "Name":
-            return job.name
-        if name == "State":
-            return "cancelling" if job.cancel_requested and job.state in ACTIVE else job.state.value
-        if name == "Done":
-            return f"{100 * job.progress:.0f} %" if job.state in ACTIVE or job.state is State.DONE else ""
-        if name == "Waited":
-            return duration((job.started or job.ended or now) - job.created)
-        if name == "Ran":
-            return duration((job.ended or now) - job.started) if job.started else ""
-        if name == "Left":
-            left = self._left(job, now)
-            return "" if left is None else duration(left)
-        return job.engine if name == "Engine" else str(job.priority or "")
+        job, now = self.jobs[row], time.time() if column in _TIMED else 0.0
+        return cell(job, column, now, self._left(job, now) if COLUMNS[column] == "Left" else None)
 
     def _left(self, job: Job, now: float) -> float | None:
         if job.state in ENDED:
             return None
-        if self._estimate is None or now - self._estimate[0] > ESTIMATE_SECONDS:
-            self._estimate = now, Estimate(self._ledger, self._slots)
-        return self._estimate[1].eta_seconds(job, now, self._places.get(job.seq))
+        made, estimate = self._estimate
+        if estimate is None or now - made > ESTIMATE_SECONDS:
+            estimate = Estimate(self._ledger, self._slots)
+            self._estimate = now, estimate
+        place = self._place(job, now) if job.state is State.QUEUED and estimate.typical_seconds(job) else None
+        return estimate.eta_seconds(job, now, place)
+
+    def _place(self, job: Job, now: float) -> int | None:
+        made, places = self._places
+        if now - made > ESTIMATE_SECONDS:
+            places = {one: place for place, one in enumerate(self._ledger.waiting_ids())}
+            self._places = now, places
+        return places.get(job.id)
 
     def tip(self, row: int, _column: int = 0) -> str:
         """Return the tool tip of a row: the reason of a failure before anything else."""
@@ -160,32 +159,11 @@ class JobList:
 
     def summary(self) -> str:
         """Return one line about the whole queue."""
-        counts = {state: count for state, count in self._ledger.counts().items() if count}
-        said = ", ".join(f"{count} {state.value}" for state, count in counts.items()) or "no jobs"
-        return f"Paused. {said}" if self._ledger.paused else said[:1].upper() + said[1:]
+        if not self._summary:
+            counts = {state: count for state, count in self._ledger.shown_counts().items() if count}
+            said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no jobs"
+            self._summary = f"Paused. {said}" if self._ledger.paused else said[:1].upper() + said[1:]
+        return self._summary
 
 
-def can_cancel(job: Job) -> bool:
-    """True if a job has not ended yet."""
-    return job.state not in ENDED and not job.cancel_requested
-
-
-def can_retry(job: Job) -> bool:
-    """True if a job may be tried again."""
-    return job.state in RETRYABLE
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: 42 s, 3:07 min, 1:05 h.
-
-    Examples
-    --------
-    >>> duration(187)
-    '3:07 min'
-    """
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+__all__ = ["COLUMNS", "PAGE", "Changes", "JobList"]

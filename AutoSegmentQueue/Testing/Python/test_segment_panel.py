@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from AutoSegmentQueueLib.panel import fields_of, place_in_input, settings_of
-from AutoSegmentQueueLib.panel_jobs import duration
+from AutoSegmentQueueLib.panel_cells import duration
 from AutoSegmentQueueLib.settings import QueueSettings, SegmentationSettings
 from SlicerHost.testing import panel_test
 
@@ -133,7 +133,7 @@ def test_ten_thousand_jobs_never_hold_the_window_up(panel: Any, tmp_path: Path) 
     began = time.perf_counter()
     use_home(panel, tmp_path)
     opened = time.perf_counter() - began
-    assert panel.widget.model.rowCount() == 200
+    assert panel.widget.model.rowCount() == 100
     took = []
     for n in range(12):
         ledger.prioritise(f"id{9_999 - n:06}", 1)  # another connection's change
@@ -151,9 +151,62 @@ def test_ten_thousand_jobs_never_hold_the_window_up(panel: Any, tmp_path: Path) 
     )
     assert took[6] < 0.15
     assert scrolled < 0.15
-    assert panel.widget.model.rowCount() == 400
-    assert names(panel, 400)[-1] == "scan-09600"
+    assert panel.widget.model.rowCount() == 200
+    assert names(panel, 200)[-1] == "scan-09800"
     panel.picture("ten-thousand")
+    ledger.close()
+
+
+@panel_test("AutoSegmentQueue")
+def test_a_heading_sorts_all_jobs_not_only_those_that_are_loaded(panel: Any, tmp_path: Path) -> None:
+    ledger = fill(tmp_path, 250)
+    ledger.prioritise("id000003", 7)
+    use_home(panel, tmp_path)
+    panel.ui.jobsView.selectRow(0)
+    priority = 7
+    panel.widget.onHeader(priority)
+    panel.widget.onHeader(priority)
+    assert names(panel, 2) == ["scan-00003", "scan-00000"], "largest first, equal ones as they came"
+    assert panel.widget.watch.job() is None, "the chosen job is not among those that are loaded"
+    panel.widget.onHeader(0)
+    assert names(panel, 2) == ["scan-00000", "scan-00001"]
+    panel.ui.jobsView.scrollToBottom()
+    panel.process_events()
+    panel.ui.jobsView.scrollToBottom()
+    panel.process_events()
+    assert names(panel, 250) == [f"scan-{n:05}" for n in range(250)], "page by page in the same order"
+    panel.ui.jobsView.selectRow(240)
+    for _ in range(2):
+        panel.widget.onHeader(0)
+    assert names(panel, 2) == ["scan-00249", "scan-00248"], "the third click shows the newest first again"
+    ledger.close()
+
+
+@panel_test("AutoSegmentQueue")
+def test_the_log_of_the_chosen_job_goes_on_by_itself(panel: Any, tmp_path: Path) -> None:
+    from AutoSegmentQueueLib.home import Home
+
+    ledger = fill(tmp_path, 2)
+    use_home(panel, tmp_path)
+    log = Home(tmp_path / "home").log_of("id000001")
+    log.write_text("first line\n")
+    panel.ui.jobsView.selectRow(0)
+    assert panel.ui.logTabs.currentIndex == 1
+    assert "first line" in panel.ui.jobLogText.plainText
+    log.write_text("first line\nsecond line\n")
+    panel.widget.poll()
+    assert "second line" in panel.ui.jobLogText.plainText
+    with ledger.writing() as connection:
+        connection.executemany(
+            "INSERT INTO jobs (id, name, kind, engine, options, state, created, changed) VALUES (?, 'n', 'segment', 'x', '{}', 'queued', 1, 1)",
+            [(f"later{n}",) for n in range(300)],
+        )
+        connection.executemany(
+            "INSERT INTO history (at, job, state, attempt, fence) VALUES (1, ?, 'queued', 0, 0)",
+            [(f"later{n}",) for n in range(300)],
+        )
+    panel.widget.poll()
+    assert names(panel, 1) == ["n"], "more has changed than a page holds: everything is read anew"
     ledger.close()
 
 
@@ -203,6 +256,29 @@ def test_a_volume_appears_in_the_input_folder_whole_and_under_a_free_name(tmp_pa
     assert first == tmp_path / "in" / "CT__thorax_1.nrrd"
     first.rename(tmp_path / "in" / "kept.txt")
     assert list(home.work.iterdir()) == []
+
+
+def test_a_look_takes_up_what_has_happened_and_nothing_else(tmp_path: Path) -> None:
+    """New rows on top, changed ones in their place; a deleted job makes everything be read anew."""
+    from AutoSegmentQueueLib.ledger import Content, Ledger, NewJob
+    from AutoSegmentQueueLib.panel_jobs import Changes, JobList
+
+    ledger, other = Ledger(tmp_path / "ledger"), Ledger(tmp_path / "ledger")
+    first, second = (other.enqueue(NewJob(name), Content(name, 1)) for name in "ab")
+    jobs = JobList(ledger)
+    jobs.reload()
+    assert [job.name for job in jobs.jobs] == ["b", "a"]
+    assert jobs.refresh() == Changes()
+    other.prioritise(first.id, 3)
+    other.enqueue(NewJob("c"), Content("c", 1))
+    assert jobs.refresh() == Changes(added=1, rows=(2,))
+    assert [(job.name, job.priority) for job in jobs.jobs] == [("c", 0), ("b", 0), ("a", 3)]
+    other.cancel(second.id)
+    other.hide(second.id)
+    assert jobs.refresh() == Changes(reset=True)
+    assert [job.name for job in jobs.jobs] == ["c", "a"]
+    ledger.close()
+    other.close()
 
 
 @pytest.mark.parametrize(
