@@ -271,7 +271,9 @@ def _tie_to_parent() -> tuple[tuple[str, ...], Callable[[], None] | None]:
     return (), _die_with_parent()
 
 
-def _die_with_parent() -> Callable[[], None]:
+def _die_with_parent() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
     import ctypes
 
     prctl, kill, parent = ctypes.CDLL(None).prctl, int(signal.SIGKILL), os.getpid()

@@ -198,7 +198,8 @@ def test_the_log_of_the_chosen_job_goes_on_by_itself(panel: Any, tmp_path: Path)
     assert "second line" in panel.ui.jobLogText.plainText
     with ledger.writing() as connection:
         connection.executemany(
-            "INSERT INTO jobs (id, name, kind, engine, options, state, created, changed) VALUES (?, 'n', 'segment', 'x', '{}', 'queued', 1, 1)",
+            "INSERT INTO jobs (id, name, kind, engine, options, state, created, changed)"
+            " VALUES (?, 'n', 'segment', 'x', '{}', 'queued', 1, 1)",
             [(f"later{n}",) for n in range(300)],
         )
         connection.executemany(
