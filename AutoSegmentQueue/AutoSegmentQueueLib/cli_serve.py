@@ -45,8 +45,11 @@ def serve(
 ) -> None:
     """Watch the input folder and work until stopped (Ctrl-C). What is given is kept for the next time."""
     from AutoSegmentQueueLib.serve import serve as run
+    from AutoSegmentQueueLib.serve import serve_lock
 
     with opened(home) as (place, settings, ledger):
+        with serve_lock(place):
+            pass  # a second server is told so before it starts anything or keeps its settings
         settings = chosen(settings, given)
         values: dict[str, Any] = {
             "input": input_ and input_.absolute(),

@@ -130,6 +130,11 @@ def watching(folder: Any, notice: Callable[[], None]) -> Iterator[bool]:
         observer.join()
 
 
+def serve_lock(home: Home) -> Lock:
+    """Return the lock that whoever serves a home holds."""
+    return Lock(home.root / "serve.lock", f"{home.root} is being served already by another process")
+
+
 def serve(
     home: Home,
     settings: QueueSettings,
@@ -145,7 +150,7 @@ def serve(
     BusyError : this home is being served already.
     OutputError : a folder cannot be made.
     """
-    with Lock(home.root / "serve.lock", f"{home.root} is being served already by another process"):
+    with serve_lock(home):
         intake = Intake(home, settings, ledger, cancel=cancel)
         try:
             intake.folder.mkdir(parents=True, exist_ok=True)
