@@ -9,11 +9,11 @@ from typing import Any
 import click
 from DicomWorkbenchLib.job import cancel_on_signals
 
-from AutoSegmentQueueLib import cli_cluster, cli_dicom, cli_web
+from AutoSegmentQueueLib import cli_cluster, cli_dicom, cli_send, cli_web
 from AutoSegmentQueueLib.cli_options import check_folders, chosen, home_option, opened, tell, with_given, work_options
 
 # Each adds its options to `queue serve`, puts what was given into the settings, and starts what runs beside the workers.
-PARTS = (cli_web, cli_dicom, cli_cluster)
+PARTS = (cli_web, cli_dicom, cli_send, cli_cluster)
 
 
 def part_options(function: Any) -> Any:

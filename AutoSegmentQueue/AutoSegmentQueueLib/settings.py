@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from DicomWorkbenchLib.errors import SettingsError
 
 from AutoSegmentQueueLib.cluster.settings import LOCAL, ClusterSettings, check_executor
+from AutoSegmentQueueLib.pacs.send_settings import SendSettings
 from AutoSegmentQueueLib.pacs.settings import DicomSettings
 
 Quality = Literal["normal", "fast", "faster", "fastest"]
@@ -97,6 +98,7 @@ class QueueSettings:
     oom_ladder : what is tried, in this order, after the memory was not enough.
     validation : "full" opens every result; "manifest" compares sizes and hashes only.
     dicom : who may send to the DICOM node, and when a series counts as complete.
+    send : where results are sent, and how often that is tried.
     child_command : program that runs a segmentation instead of ours (tests).
     executor : what carries the work: "local", "local-cluster", "slurm", "tcp://HOST:PORT" or "tls://HOST:PORT".
     cluster : how the nodes of a cluster get at files.
@@ -119,6 +121,7 @@ class QueueSettings:
     oom_ladder: tuple[str, ...] = ("split", "fast", "faster")
     validation: Validation = "full"
     dicom: DicomSettings = field(default_factory=DicomSettings)
+    send: SendSettings = field(default_factory=SendSettings)
     child_command: tuple[str, ...] = ()
     executor: str = LOCAL
     cluster: ClusterSettings = field(default_factory=ClusterSettings)

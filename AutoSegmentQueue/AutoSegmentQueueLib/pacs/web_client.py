@@ -50,6 +50,17 @@ class WebClient:
                 )
             )
 
+    def instances_of(self, study_uid: str, series_uid: str) -> set[str]:
+        """Return the SOP instances of a series by QIDO-RS.
+
+        Raises
+        ------
+        PeerError : the service cannot be reached or refuses.
+        """
+        with self._plain_errors("search"):
+            found = self._client.search_for_instances(study_uid, series_uid, get_remaining=True)
+        return {str(one["00080018"]["Value"][0]) for one in found if one.get("00080018", {}).get("Value")}
+
     @contextmanager
     def retrieve_series(self, study_uid: str, series_uid: str) -> Iterator[Any]:
         """Give the streamed answer of WADO-RS for a series while the block runs.

@@ -37,7 +37,13 @@ def offset_of(client: httpx.Client, url: str) -> int:
 def test_what_the_server_can_do_is_said_and_another_version_is_refused(client: httpx.Client) -> None:
     said = client.options("/api/uploads").headers
     assert said["Tus-Version"] == "1.0.0" and said["Tus-Checksum-Algorithm"] == "sha1,sha256"
-    assert set(said["Tus-Extension"].split(",")) >= {"creation", "creation-with-upload", "checksum", "expiration", "termination"}
+    assert set(said["Tus-Extension"].split(",")) >= {
+        "creation",
+        "creation-with-upload",
+        "checksum",
+        "expiration",
+        "termination",
+    }
     answer = client.post("/api/uploads", headers={"Tus-Resumable": "0.2.2", "Upload-Length": "5"})
     assert answer.status_code == 412 and answer.headers["Tus-Version"] == "1.0.0"
 
@@ -94,7 +100,9 @@ def test_an_upload_can_be_given_up_and_leaves_nothing(server: WebServer, client:
 
 def test_methods_can_be_named_in_a_header_by_clients_that_know_only_post(client: httpx.Client) -> None:
     url = begin(client, 500, filename="a.nii").headers["Location"]
-    answer = client.post(url, headers={**BYTES, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}, content=nifti()[:200])
+    answer = client.post(
+        url, headers={**BYTES, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}, content=nifti()[:200]
+    )
     assert answer.status_code == 204 and offset_of(client, url) == 200
     assert client.post(url, headers={**TUS, "X-HTTP-Method-Override": "DELETE"}).status_code == 204
 
@@ -129,7 +137,9 @@ def test_an_upload_belongs_to_who_began_it(server: WebServer, client: httpx.Clie
         assert begin(reader, 5, filename="a.nii").status_code == 403
 
 
-def test_a_folder_becomes_one_job_of_its_slices_and_one_of_each_other_scan(server: WebServer, client: httpx.Client) -> None:
+def test_a_folder_becomes_one_job_of_its_slices_and_one_of_each_other_scan(
+    server: WebServer, client: httpx.Client
+) -> None:
     files = {f"study/a/{number}": dicom(rows=4 + number) for number in range(3)}
     files |= {"study/b/scan.nii": nifti(seed=77), "study/Thumbs.db": b"litter", "study/b/notes.txt": b"text"}
     for path, content in files.items():
