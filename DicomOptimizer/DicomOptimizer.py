@@ -12,6 +12,7 @@ import vtk
 from DicomOptimizerLib import mrml, panel
 from DicomOptimizerLib.inspection import InspectionSettings
 from DicomWorkbenchLib.panel_job import PanelJob
+from DicomWorkbenchLib.panel_widgets import describe, fill_table, say
 from DicomWorkbenchLib.windowing import PRESETS
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
@@ -34,14 +35,8 @@ class DicomOptimizer(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("DICOM Optimizer")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
-        parent.dependencies = ["DicomWorkbench"]
-        parent.contributors = ["DicomWorkbench contributors"]
-        parent.helpText = _(
-            "Makes DICOM series with their RTSTRUCT, SEG and RTDOSE small for the web and keeps every link and contour true. "
-            "The input is only read. New UIDs are no anonymisation: use De-identify for that."
-        )
+        category = translate("qSlicerAbstractCoreModule", "Informatics")
+        describe(parent, _("DICOM Optimizer"), category, _(panel.HELP), "optimizer")
 
 
 @parameterNodeWrapper
@@ -121,6 +116,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.showResult(None)
+        say(self.ui.problemsLabel, "")
         self.setParameterNode(self.logic.getParameterNode())
 
     def cleanup(self) -> None:
@@ -205,15 +201,15 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         row = self.ui.seriesTable.currentRow()
         job = panel.inspected(self.logic.fields(self._parameterNode), self.inputs())
-        self.ui.problemsLabel.text = _("Looking ...")
+        say(self.ui.problemsLabel, _("Looking ..."))
         self.look.start("optimize-preview", InspectionSettings(job, row if row >= 0 else None))
 
     def onLookProgress(self, done: int, total: int, message: str) -> None:
-        self.ui.problemsLabel.text = f"{message} {round(100 * done / max(total, 1))} %"
+        say(self.ui.problemsLabel, f"{message} {round(100 * done / max(total, 1))} %")
 
     def onLooked(self, report: dict[str, Any]) -> None:
-        fillTable(self.ui.seriesTable, panel.series_rows(report))
-        self.ui.problemsLabel.text = ""
+        fill_table(self.ui.seriesTable, panel.series_rows(report), qt)
+        say(self.ui.problemsLabel, "")
         before, after = panel.pictures(report)
         showPicture(self.ui.beforeLabel, before)
         showPicture(self.ui.afterLabel, after)
@@ -222,7 +218,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.shownLabel.text, self.ui.expectedLabel.text = panel.look_texts(report, fields, self.inputs())
 
     def onLookFailed(self, text: str) -> None:
-        self.ui.problemsLabel.text = text
+        say(self.ui.problemsLabel, panel.in_panel_words(text))
 
     # ---- working -----------------------------------------------------------------------------------------------------
 
@@ -234,7 +230,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             fields = self.logic.fields(self._parameterNode)
             self.logic.remember(self._parameterNode)
             self.showResult(None)
-            self.ui.statusLabel.text = _("Starting ...")
+            say(self.ui.statusLabel, _("Starting ..."))
             self.job.start(
                 "optimize", panel.settings_of(fields, self.inputs(), panel.output_of(self._parameterNode.output))
             )
@@ -245,7 +241,7 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onProgress(self, done: int, total: int, message: str) -> None:
         self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
-        self.ui.statusLabel.text = message
+        say(self.ui.statusLabel, message)
 
     def onDone(self, report: dict[str, Any]) -> None:
         self.showResult(report)
@@ -253,14 +249,14 @@ class DicomOptimizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onFailed(self, text: str) -> None:
         self.ui.progressBar.value = 0
-        self.ui.statusLabel.text = text or _("Cancelled; nothing was written.")
+        say(self.ui.statusLabel, panel.in_panel_words(text) or _("Cancelled; nothing was written."))
         self.onParameterChanged()
 
     def showResult(self, report: dict[str, Any] | None) -> None:
         self._result = Path(report["output"]) if report else Path()
-        self.ui.statusLabel.text = panel.summary_text(report) if report else ""
+        say(self.ui.statusLabel, panel.summary_text(report) if report else "")
         rows = panel.result_rows(report) if report else []
-        fillTable(self.ui.resultTable, [(row, "") for row in rows])
+        fill_table(self.ui.resultTable, rows, qt)
         self.ui.resultTable.visible = bool(rows)
         self.ui.openButton.visible = self.ui.loadButton.visible = report is not None
         self.ui.progressBar.value = self.ui.progressBar.maximum if report else 0
@@ -283,17 +279,6 @@ def showPicture(label: Any, content: bytes) -> None:
     label.setPixmap(
         picture.scaled(side, side, qt.Qt.KeepAspectRatio, qt.Qt.SmoothTransformation) if content else picture
     )
-
-
-def fillTable(table: Any, rows: list[tuple[list[str], str]]) -> None:
-    """Show rows of cells; the second part of each is its tool tip."""
-    table.setRowCount(len(rows))
-    for row, (cells, tip) in enumerate(rows):
-        for column, text in enumerate(cells):
-            item = qt.QTableWidgetItem(text)
-            item.setToolTip(tip or text)
-            table.setItem(row, column, item)
-    table.resizeColumnsToContents()
 
 
 class DicomOptimizerTest(ScriptedLoadableModuleTest):

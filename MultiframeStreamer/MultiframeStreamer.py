@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import qt
 import slicer
 import vtk
+from DicomWorkbenchLib.panel_widgets import describe, say
 from MultiframeStreamerLib import mrml, panel
 from MultiframeStreamerLib.child import CommandChild
 from slicer import vtkMRMLVolumeNode
@@ -30,13 +31,8 @@ class MultiframeStreamer(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Multiframe Streamer")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Informatics")]
-        parent.dependencies = ["DicomWorkbench"]
-        parent.contributors = ["DicomWorkbench contributors"]
-        parent.helpText = _(
-            "Opens compressed multi-frame DICOM of any size at once, frame by frame, and serves it over DICOMweb."
-        )
+        category = translate("qSlicerAbstractCoreModule", "Informatics")
+        describe(parent, _("Multiframe Streamer"), category, _(panel.HELP), "streamer")
 
 
 @parameterNodeWrapper
@@ -98,6 +94,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndClose)
+        say(self.ui.serveLabel, "")
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -161,8 +158,8 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         with slicer.util.tryWithErrorDisplay(_("The file cannot be opened."), waitCursor=True):
             names, problem = self.logic.open_source(parameters.source, parameters.file, parameters.cacheMb)
         self.fillFiles(names)
-        self.ui.factsLabel.text, self.ui.healthLabel.text = panel.texts(self.logic.frames, problem)
-        self.ui.frameLabel.text = ""
+        ui, (facts, health) = self.ui, panel.texts(self.logic.frames, problem)
+        say(ui.factsLabel, facts, ui.healthLabel, health, ui.frameLabel, "", ui.loadLabel, "", ui.copyLabel, "")
         if self.logic.frames:
             self.showOpened()
 
@@ -197,7 +194,8 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
     def showFrame(self, index: int) -> None:
         parameters = self._parameterNode
         if index != self.logic.shown and 0 <= index < len(self.logic.frames):
-            parameters.volume, self.ui.frameLabel.text = self.logic.show_frame(index, parameters.volume)
+            parameters.volume, text = self.logic.show_frame(index, parameters.volume)
+            say(self.ui.frameLabel, text)
 
     def showState(self) -> None:
         frames, parameters, loading = self.logic.frames, self._parameterNode, self.logic.loader is not None
@@ -207,7 +205,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         states = panel.button_states(bool(frames), loading, planned, self.copy.running, str(parameters.copyTo))
         for name, (enabled, tip) in states.items():
             getattr(self.ui, name).enabled, getattr(self.ui, name).toolTip = enabled, _(tip)
-        self.ui.memoryLabel.text = panel.memory_text(planned) if frames else ""
+        say(self.ui.memoryLabel, panel.memory_text(planned) if frames else "")
         self.ui.playButton.text = _("Pause") if self.playTimer.active else _("Play")
         self.ui.loadProgressBar.visible = self.ui.cancelLoadButton.visible = loading
         self.ui.serveButton.text = _("Stop serving") if self.server.running else _("Serve over DICOMweb")
@@ -240,7 +238,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         name = _("Frames {first} to {last}").format(first=parameters.first, last=parameters.last)
         self.logic.load(planned.indexes, parameters.target == "sequence", name)
         self.ui.loadProgressBar.maximum = len(planned.indexes)
-        self.ui.loadLabel.text = ""
+        say(self.ui.loadLabel, "")
         self.loadTimer.start()
         self.showState()
 
@@ -256,7 +254,7 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
 
     def endLoading(self, text: str) -> None:
         self.loadTimer.stop()
-        self.ui.loadLabel.text = text
+        say(self.ui.loadLabel, text)
         self.showState()
 
     def onServe(self) -> None:
@@ -265,18 +263,19 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
             return
         with slicer.util.tryWithErrorDisplay(_("The server cannot be started.")):
             self.ensurePackages()
-            self.ui.serveLabel.text = _("Starting ...")
+            say(self.ui.serveLabel, _("Starting ..."))
             self.server.start(*panel.serve_arguments([self._parameterNode.source], self._parameterNode.port))
         self.showState()
 
     def onServerSays(self, message: dict[str, Any]) -> None:
         if "serving" in message:
             self.ui.addressEdit.text = message["serving"] + "/dicomweb"
-            self.ui.serveLabel.text = _("Served to this machine: {count}").format(count=message["objects"])
+            say(self.ui.serveLabel, _("Objects served: {n}, to this machine alone.").format(n=message["objects"]))
             self.showState()
 
     def onServerEnds(self, problem: str) -> None:
-        self.ui.addressEdit.text, self.ui.serveLabel.text = "", problem or _("Stopped.")
+        self.ui.addressEdit.text = ""
+        say(self.ui.serveLabel, problem or _("Stopped."))
         self.showState()
 
     def onCopyAddress(self) -> None:
@@ -289,15 +288,15 @@ class MultiframeStreamerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin
         path = Path(self.logic.frames.objects[0].source.name)
         with slicer.util.tryWithErrorDisplay(_("The copy cannot be made.")):
             self.copy.start(*panel.blank_arguments(path, self._parameterNode.copyTo, self._parameterNode.region))
-            self.ui.copyLabel.text = _("Working ...")
+            say(self.ui.copyLabel, _("Working ..."))
         self.showState()
 
     def onCopySays(self, message: dict[str, Any]) -> None:
         if message.get("total"):
-            self.ui.copyLabel.text = f"{message['stage']} {message['done']} / {message['total']}"
+            say(self.ui.copyLabel, f"{message['stage']} {message['done']} / {message['total']}")
 
     def onCopyEnds(self, problem: str) -> None:
-        self.ui.copyLabel.text = problem or _("The copy is ready. Look at it before you share it.")
+        say(self.ui.copyLabel, problem or _("The copy is ready. Look at it before you share it."))
         self.showState()
 
 

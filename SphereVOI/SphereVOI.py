@@ -8,6 +8,7 @@ import qt
 import slicer
 import vtk
 from DicomWorkbenchLib.errors import WorkbenchError
+from DicomWorkbenchLib.panel_widgets import describe, fill_table, say
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -30,11 +31,8 @@ class SphereVOI(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Sphere VOI")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        parent.dependencies = ["DicomWorkbench"]
-        parent.contributors = ["DicomWorkbench contributors"]
-        parent.helpText = _("Finds and measures the spheres of a PET or SPECT phantom and judges the scanner.")
+        category = translate("qSlicerAbstractCoreModule", "Quantification")
+        describe(parent, _("Sphere VOI"), category, _(panel.HELP), "spheres")
 
 
 @parameterNodeWrapper
@@ -99,8 +97,6 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._settle.setSingleShot(True)
         self._settle.timeout.connect(self.refineNow)
         for table in (self.ui.targetsTable, self.ui.resultsTable):
-            table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
-            table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
             table.cellClicked.connect(self.onRow)
         rows = self.ui.targetsTable
         for name, slot in {
@@ -124,6 +120,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.ui.presetComboBox.addItems(list(self.presets()))
         self.showReport(None)
+        say(self.ui.statusLabel, "")
         self.enter()
 
     def cleanup(self) -> None:
@@ -166,9 +163,10 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         volume, unit = self._parameterNode.volume, self._parameterNode.unit
         before, self._shownVolume = self._shownVolume, volume and (volume.GetID(), unit)
         if self._shownVolume != before:
-            self.ui.unitsLabel.text = mrml.units_text(volume, Unit(unit))
+            say(self.ui.unitsLabel, mrml.units_text(volume, Unit(unit)))
             if volume and (before is None or before[0] != volume.GetID()):
                 mrml.show_volume(volume)
+                self.forgetReport()
 
     def observeClicks(self, clicks: vtkMRMLMarkupsFiducialNode | None) -> None:
         if clicks is self._observedClicks:
@@ -195,19 +193,9 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 mrml.label_points(parameters.clicks, [t.label for t in targets_from_json(parameters.targetTable)])
                 self.refined = self.logic.refine(parameters)
         except WorkbenchError as error:
-            self.ui.statusLabel.text = str(error)
-        self.showRows(self.ui.targetsTable, panel.target_rows(parameters.targetTable, self.refined))
+            say(self.ui.statusLabel, str(error))
+        fill_table(self.ui.targetsTable, panel.target_rows(parameters.targetTable, self.refined), qt)
         self.showButtons()
-
-    def showRows(self, table: Any, rows: list[list[tuple[str, str]]]) -> None:
-        blocked = table.blockSignals(True)
-        table.setRowCount(len(rows))
-        for row, cells in enumerate(rows):
-            for column, (text, tip) in enumerate(cells):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(tip)
-                table.setItem(row, column, item)
-        table.blockSignals(blocked)
 
     def showButtons(self) -> None:
         parameters, session = self._parameterNode, self.logic.session
@@ -259,33 +247,40 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.startJob(auto=True)
 
     def startJob(self, auto: bool) -> None:
-        self.ui.statusLabel.text = ""
+        say(self.ui.statusLabel, "")
+        self.showReport(None)  # numbers of the last job must not stand beside a new scan
         with slicer.util.tryWithErrorDisplay(_("The spheres cannot be measured."), waitCursor=True):
             self.logic.start(self._parameterNode, auto, self.onProgress, self.onDone, self.onFailed)
         self.showButtons()
 
     def onProgress(self, done: int, total: int, message: str) -> None:
         self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
-        self.ui.statusLabel.text = message
+        say(self.ui.statusLabel, message)
 
     def onFailed(self, reason: str) -> None:
-        self.ui.statusLabel.text = reason or _("Cancelled.")
+        say(self.ui.statusLabel, reason or _("Cancelled."))
         self.showButtons()
 
     def onDone(self, report: dict[str, Any]) -> None:
-        self.ui.statusLabel.text = ""
+        say(self.ui.statusLabel, "")
         with slicer.util.tryWithErrorDisplay(_("The results cannot be shown."), waitCursor=True):
             self.logic.session.take(report, self.ensureClicks())
         self.showReport(report)
         self._settle.start(SETTLE_MS)
 
     def showReport(self, report: dict[str, Any] | None) -> None:
-        self.showRows(self.ui.resultsTable, panel.result_rows(report) if report else [])
-        self.ui.summaryLabel.text = panel.summary_of(report) if report else ""
+        fill_table(self.ui.resultsTable, panel.result_rows(report) if report else [], qt)
+        say(self.ui.summaryLabel, panel.summary_of(report) if report else "")
         self.ui.chartComboBox.clear()
-        self.ui.chartComboBox.addItems(mrml.charts())
-        self.ui.plotView.visible = self.ui.chartComboBox.visible = bool(mrml.charts())
+        self.ui.chartComboBox.addItems(mrml.charts() if report else [])
+        self.ui.plotView.visible = self.ui.chartComboBox.visible = self.ui.chartComboBox.count > 0
         self.showButtons()
+
+    def forgetReport(self) -> None:
+        """Let go of results that are not those of the scan now shown."""
+        if not self.logic.session.busy and self.logic.session.report:
+            self.logic.session.report = None
+            self.showReport(None)
 
     def showChart(self) -> None:
         mrml.show_in_plot_view(self.ui.plotView, self.ui.chartComboBox.currentText)
@@ -294,7 +289,7 @@ class SphereVOIWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
             parent = self._parameterNode.exportFolder or Path(slicer.app.defaultScenePath)
             target = export.export_results(self.logic.session.results, Path(parent))
-            self.ui.statusLabel.text = _("Written to {folder}").format(folder=target)
+            say(self.ui.statusLabel, _("Written to {folder}").format(folder=target))
 
 
 class SphereVOITest(ScriptedLoadableModuleTest):

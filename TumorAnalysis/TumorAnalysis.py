@@ -8,6 +8,7 @@ import qt
 import slicer
 import vtk
 from DicomWorkbenchLib.panel_job import PanelJob
+from DicomWorkbenchLib.panel_widgets import describe, say
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -20,12 +21,12 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 from TumorAnalysisLib import mrml
-from TumorAnalysisLib.panel_choices import Choices, enable_buttons
+from TumorAnalysisLib.panel_choices import HELP, Choices, enable_buttons
 from TumorAnalysisLib.panel_results import ResultsView
 from TumorAnalysisLib.patient import Role
 from TumorAnalysisLib.session import Session
 
-CONNECTIVITIES = ((26, _("faces, edges, corners (26)")), (6, _("faces (6)")))
+CONNECTIVITIES = ((26, _("26 neighbours")), (6, _("6 neighbours")))
 
 
 def registerPlugin() -> None:
@@ -40,13 +41,8 @@ class TumorAnalysis(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Tumor Analysis")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        parent.dependencies = ["DicomWorkbench"]
-        parent.contributors = ["DicomWorkbench contributors"]
-        parent.helpText = _(
-            "Measures the liver lesions of a data set of many patients, or of a segmentation, and writes a cohort report."
-        )
+        category = translate("qSlicerAbstractCoreModule", "Quantification")
+        describe(parent, _("Tumor Analysis"), category, _(HELP), "tumors")
         slicer.app.connect("startupCompleted()", registerPlugin)
 
 
@@ -101,10 +97,12 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = TumorAnalysisLogic()
-        self.results = ResultsView(self.ui, self.logic, qt.QTableWidgetItem, (qt.Qt.Unchecked, qt.Qt.Checked))
+        self.results = ResultsView(self.ui, self.logic, qt)
         self.job = PanelJob(
             slicer.util.launchConsoleProcess, self.onProgress, self.onDone, self.onFailed, self.onMessage
         )
+        say(self.ui.statusLabel, "")
+        say(self.ui.summaryLabel, "")
         self.choices = Choices(self.ui, CONNECTIVITIES, _("custom"))
         self.ui.patientTable.horizontalHeader().setStretchLastSection(True)
         self.connectWidgets()
@@ -192,7 +190,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def start(self, settings: Any, whenDone: Any) -> None:
         self._whenDone = whenDone
         self._output = settings.output
-        self.ui.statusLabel.text = _("Starting ...")
+        say(self.ui.statusLabel, _("Starting ..."))
         self.job.start("tumors", settings)
         self.updateButtons()
 
@@ -227,7 +225,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onProgress(self, done: int, total: int, message: str) -> None:
         self.ui.progressBar.maximum, self.ui.progressBar.value = total, done
-        self.ui.statusLabel.text = message
+        say(self.ui.statusLabel, message)
 
     def onMessage(self, message: Any) -> None:
         if "patient" in message:
@@ -236,11 +234,11 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onDone(self, report: Any) -> None:
         with slicer.util.tryWithErrorDisplay(_("The result could not be shown.")):
-            self.ui.statusLabel.text = self._whenDone(report) or ""
+            say(self.ui.statusLabel, self._whenDone(report) or "")
         self.updateButtons()
 
     def onFailed(self, reason: str) -> None:
-        self.ui.statusLabel.text = reason or _("Cancelled; nothing was left half-made.")
+        say(self.ui.statusLabel, reason or _("Cancelled; nothing was left half-made."))
         self.updateButtons()
 
     # Results
@@ -257,7 +255,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRoleChosen(self, _index: int) -> None:
         if self.results.change_role(self.ui.roleCombo.currentText):
-            self.ui.statusLabel.text = _("The role counts from the next analysis on and is recorded in its report.")
+            say(self.ui.statusLabel, _("The role counts from the next analysis on and is recorded in its report."))
 
     def onWindowChosen(self, index: int) -> None:
         self.choices.take_window(index, self._parameterNode)
@@ -274,7 +272,7 @@ class TumorAnalysisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onExport(self) -> None:
         with slicer.util.tryWithErrorDisplay(_("The report could not be written."), waitCursor=True):
             page = self.logic.session.export(self._parameterNode.output)
-            self.ui.statusLabel.text = _("Written: {page}").format(page=page)
+            say(self.ui.statusLabel, _("Written: {page}").format(page=page))
 
 
 class TumorAnalysisTest(ScriptedLoadableModuleTest):

@@ -12,6 +12,12 @@ from .info import broken_frames, facts
 from .settings import Region
 from .sources import LocalSource
 
+HELP = (
+    "Opens compressed multi-frame DICOM of any size at once, frame by frame, and serves it over DICOMweb.\n"
+    "1. Choose a file or a folder. 2. Play, or drag the slider. 3. Load a range as a volume or a sequence, or serve the file "
+    "to a viewer in the browser.\n"
+    "Sample: DICOM Workbench in the module Sample Data."
+)
 MEGABYTE = 1 << 20
 _MOST_LISTED = 2000  # files offered for choice; more is a case for the server's page
 _MOST_NOTES = 4
@@ -154,6 +160,7 @@ def button_states(
     first = "Open a file first."
     problem = planned.problem if planned else ""
     return {
+        "frameSlider": (opened, "Frame that is shown." if opened else first),
         "playButton": (opened, "Play or pause." if opened else first),
         "previousButton": (opened, "One frame back." if opened else first),
         "nextButton": (opened, "One frame on." if opened else first),

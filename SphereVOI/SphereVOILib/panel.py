@@ -34,6 +34,11 @@ from SphereVOILib.settings import (
 from SphereVOILib.suv import SuvScaling, suv_scaling
 from SphereVOILib.suv_header import pet_header
 
+HELP = (
+    "Finds and measures the spheres of a PET or SPECT phantom and judges the scanner.\n"
+    "1. Choose the scan. 2. Find automatically, or Place spheres and click each once, roughly. 3. Measure. 4. Export.\n"
+    "Sample: PET phantom under DICOM Workbench in the module Sample Data."
+)
 IEC, IEC_COLD = "IEC body phantom", "IEC body phantom, 37 and 28 mm cold"
 COLD_MM = (37.0, 28.0)  # NEMA NU 2 before 2018
 FEW_FILES = 3  # headers read for the line under the volume; the job itself reads all of them
@@ -202,7 +207,7 @@ def result_rows(report: Mapping[str, Any]) -> list[list[Cell]]:
     """Return the table of results; the tool tip of a sphere that was not found says why."""
     rows = []
     for sphere in report["spheres"]:
-        texts = ["–" if sphere[name] is None else f"{sphere[name]:.4g}" for name in RESULT_COLUMNS[1:]]
+        texts = ["–" if sphere[name] is None else f"{sphere[name]:#.4g}" for name in RESULT_COLUMNS[1:]]
         rows.append([(text, sphere["reason"]) for text in (sphere["label"], *texts)])
     return rows
 
@@ -226,15 +231,15 @@ def summary_of(report: Mapping[str, Any]) -> str:
         f"{found} of {len(report['spheres'])} spheres found. Values {'in ' if unit == report['unit'] else ''}{unit}."
     ]
     if report["background"]["mean"] is not None:
-        lines.append(f"Background {report['background']['mean']:.4g}, SD {report['background']['sd']:.3g}.")
+        lines.append(f"Background {report['background']['mean']:#.4g}, SD {report['background']['sd']:.3g}.")
     if report.get("ring"):
         lines.append(f"Ring radius {report['ring']['radius_mm']:.2f} mm (nominal 57.2).")
     if report.get("nema") and report["nema"]["lung_residual_percent"] is not None:
-        lines.append(f"Lung residual {report['nema']['lung_residual_percent']:.1f} %.")
+        lines.append(f"Lung residual {round(report['nema']['lung_residual_percent'], 1) + 0.0:.1f} %.")
     if report.get("earl"):
         passed = sum(s["verdict"] == "pass" for s in report["earl"]["spheres"])
         lines.append(f"EARL {report['earl']['version']}: {passed} of {len(report['earl']['spheres'])} pass.")
-    return " ".join(lines + [f"Warning: {w}." for w in report["warnings"]])
+    return "\n".join([" ".join(lines), *(f"Warning: {w.replace(' (--contrast)', '')}." for w in report["warnings"])])
 
 
 WHY_NOT = {

@@ -110,8 +110,9 @@ class Panel:
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def resize(self, width: int = WIDTH, height: int | None = None) -> None:
-        """Give the panel a width, and the height it wants or the one given."""
-        self.outer.resize(width, height or max(self.outer.sizeHint.height(), 300))
+        """Give the panel a width, and the height it wants at that width, as Slicer's scroll area does, or the one given."""
+        wanted = max(self.outer.sizeHint.height(), self.outer.heightForWidth(width), 300)
+        self.outer.resize(width, height or wanted)
         self.process_events()
 
     def dark(self, on: bool = True) -> None:

@@ -9,6 +9,12 @@ from DicomWorkbenchLib.windowing import PRESETS
 
 from TumorAnalysisLib.patient import Role
 
+HELP = (
+    "Measures the liver lesions of a data set of many patients, or of a segmentation, and writes a cohort report.\n"
+    "1. Choose a data set and Find patients, or take CT and segmentation from the scene. 2. Analyse. 3. Select a lesion to see it. "
+    "4. Write report.\n"
+    "Sample: liver cohort under DICOM Workbench in the module Sample Data."
+)
 WINDOWS = ("liver", "abdomen", "soft tissue", "lung", "bone")
 
 

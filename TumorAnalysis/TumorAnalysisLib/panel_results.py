@@ -1,10 +1,12 @@
-"""What a panel shows of patients, structures and lesions. Its widgets and the maker of table items are handed in: no Qt here."""
+"""What a panel shows of patients, structures and lesions. Its widgets and the module ``qt`` are handed in: no Qt here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from DicomWorkbenchLib.panel_widgets import fill_table, say
 
 from TumorAnalysisLib import mrml, panel_tables
 from TumorAnalysisLib.patient import Role
@@ -20,13 +22,11 @@ class ResultsView:
     ----------
     ui : the panel's widgets by name.
     logic : with ``session`` and ``shown``.
-    new_item : makes a table item from a text.
-    check_states : what unchecked and checked are called.
+    qt : Slicer's module of that name.
     """
 
-    def __init__(self, ui: Any, logic: Any, new_item: Callable[[str], Any], check_states: tuple[Any, Any]) -> None:
-        self._ui, self._logic = ui, logic
-        self._new_item, self._check_states = new_item, check_states
+    def __init__(self, ui: Any, logic: Any, qt: Any) -> None:
+        self._ui, self._logic, self._qt = ui, logic, qt
         self._tables: tuple[Any, Any] | None = None
         self._plots = mrml.PlotSelection(self.point_selected)
 
@@ -35,7 +35,8 @@ class ResultsView:
         self._plots.disconnect()
 
     def clear(self) -> None:
-        """Empty all tables."""
+        """Empty all tables and what was said of them."""
+        say(self._ui.summaryLabel, "")
         for table in (self._ui.patientTable, self._ui.lesionTable, self._ui.structureTable):
             self._fill(table, [])
 
@@ -69,7 +70,7 @@ class ResultsView:
         only = report["patients"][0]
         if only["id"] != SCENE_PATIENT and (session.folder_of(results, only["id"]) / "ct.nrrd").is_file():
             self.show(results, only)
-        self._ui.summaryLabel.text = summary_text(report)
+        say(self._ui.summaryLabel, summary_text(report))
 
     def plot(self, title: str, table: int, x: str, y: str, labels: str) -> None:
         """Plot two columns of the lesions (0) or the patients (1)."""
@@ -102,7 +103,7 @@ class ResultsView:
     def structure_checked(self, item: Any) -> None:
         """Show or hide a structure."""
         if item.column() == 0 and self._logic.shown:
-            mrml.set_segment_visible(self._logic.shown, item.text(), item.checkState() == self._check_states[1])
+            mrml.set_segment_visible(self._logic.shown, item.text(), item.checkState() == self._qt.Qt.Checked)
 
     def structure_selected(self) -> None:
         """Offer the role of the selected structure for a change."""
@@ -130,16 +131,16 @@ class ResultsView:
             mrml.jump_to(lesions[row]["centroid_ras_mm"])
             mrml.show_diameters(shown, lesions[row])
         else:
-            self._ui.statusLabel.text = f"{patient} is not in the views: select it and show it to see this lesion."
+            say(self._ui.statusLabel, f"{patient} is not in the views: select it and show it to see this lesion.")
 
     def _fill(self, table: Any, rows: Any) -> None:
-        panel_tables.fill(table, rows, self._new_item)
+        fill_table(table, rows, self._qt)
 
     def _fill_structures(self, entry: Entry) -> None:
         table = self._ui.structureTable
         self._fill(table, panel_tables.structure_rows(entry))
         for row, one in enumerate(entry["structures"]):
             visible = one["role"] in panel_tables.SHOWN_AT_FIRST
-            table.item(row, 0).setCheckState(self._check_states[visible])
+            table.item(row, 0).setCheckState(self._qt.Qt.Checked if visible else self._qt.Qt.Unchecked)
             mrml.set_segment_visible(self._logic.shown, one["name"], visible)
         table.resizeColumnToContents(0)

@@ -1,8 +1,8 @@
-"""Filling the panel's tables. Widgets and the maker of table items are handed in, so that nothing here imports Qt."""
+"""The texts of the panel's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from TumorAnalysisLib.patient import Role
@@ -10,20 +10,6 @@ from TumorAnalysisLib.patient import Role
 Entry = Mapping[str, Any]
 SHOWN_AT_FIRST = (Role.ORGAN.value, Role.LESION.value)
 _LESION_NUMBERS = ("volume_ml", "longest_diameter_mm", "short_axis_mm", "distance_to_surface_mm", "hu_mean")
-
-
-def fill(table: Any, rows: Sequence[Sequence[str]], new_item: Callable[[str], Any]) -> None:
-    """Replace all rows of a table by texts; no signal is sent meanwhile."""
-    blocked = table.blockSignals(True)
-    table.clearSelection()
-    table.rowCount = len(rows)
-    for row, texts in enumerate(rows):
-        for column, text in enumerate(texts):
-            item = new_item(text)
-            item.setToolTip(text)
-            table.setItem(row, column, item)
-    table.resizeColumnsToContents()
-    table.blockSignals(blocked)
 
 
 def patient_rows(patients: Sequence[Entry]) -> list[tuple[str, ...]]:
