@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: help setup setup-totalsegmentator dev demo test lint bench prove serve clean
+.PHONY: help setup setup-totalsegmentator dev demo test lint bench prove pictures serve clean
 
 help:
 	@echo "make setup   the environment alone; leaves $(BIN)/dicom-workbench"
@@ -16,6 +16,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   measurements against peers, written to docs/benchmarks.md (QUICK=1: short)"
 	@echo "make prove   the long proofs: kills, fuzzing"
+	@echo "make pictures   photographs of every panel in its states, written to docs/pictures"
 	@echo "make serve   the segmentation queue: drop scans into its input folder"
 
 setup:
@@ -43,6 +44,9 @@ bench: dev
 
 prove: dev
 	@$(BIN)/python -m pytest -m prove
+
+pictures: dev
+	@PYTHONPATH=Testing $(BIN)/python -m Pictures $(PANELS)
 
 serve: setup
 	@$(BIN)/dicom-workbench queue serve
