@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import slicer
@@ -10,6 +11,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from SlicerHost.answers import user
 from SlicerHost.faces import stands_for
+from SlicerHost.looks import dress
 from SlicerHost.plain_property import plain
 
 _VERSION = (5, 13)
@@ -44,6 +46,7 @@ class Application(QtCore.QObject):
     _layout: Any
     _testing = True
     _paused = 0
+    _exit_status = 0
 
     def __init__(self, session: Any, layout_manager: Any = None) -> None:
         super().__init__()
@@ -136,12 +139,33 @@ class Application(QtCore.QObject):
         """Return the settings of this version."""
         return QtCore.QSettings()
 
+    def style(self) -> QtWidgets.QStyle:
+        """Return the style; its standard palette is that of the style's name given last."""
+        return QtWidgets.QApplication.style()
+
+    def setStyle(self, name: str) -> None:
+        """Wear "Light Slicer" or "Dark Slicer"."""
+        application = QtWidgets.QApplication.instance()
+        assert isinstance(application, QtWidgets.QApplication)
+        dress(application, dark=name.startswith("Dark"))
+
+    def setPalette(self, _palette: QtGui.QPalette) -> None:
+        """Take a style's colours: `setStyle` has set them already."""
+
     def openUrl(self, url: Any) -> bool:
         """Open a page in the browser: kept in ``user.opened_urls``."""
         user.opened_urls.append(url if isinstance(url, str) else url.toString())
         return True
 
     # ---- the rest ------------------------------------------------------------------------------------------------------
+
+    def exit(self, status: int = 0) -> None:
+        """End the application: the status is only kept here."""
+        self._exit_status = status
+
+    def commandOptions(self) -> Any:
+        """Return the options of the command line; only ``runPythonAndExit`` is asked for."""
+        return SimpleNamespace(runPythonAndExit=False)
 
     def testingEnabled(self) -> bool:
         """Say whether Slicer runs with --testing: questions are not asked then."""
