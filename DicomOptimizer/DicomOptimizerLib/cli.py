@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 from DicomWorkbenchLib.cli import job_options, run_job
+from DicomWorkbenchLib.cli_parts import cluster_options
 from DicomWorkbenchLib.errors import SettingsError
+from DicomWorkbenchLib.parts import Cluster
 from DicomWorkbenchLib.windowing import Window
 
 from DicomOptimizerLib.settings import Compression, ContourRule, Dates, OnBadSlice, OptimizerSettings
@@ -97,8 +99,9 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 @click.command(name="optimize", context_settings=_CONTEXT)
 @job_arguments
+@cluster_options
 @job_options
-def command(as_json: bool, progress_style: str, **options: Any) -> None:
+def command(as_json: bool, progress_style: str, cluster: Cluster | None, **options: Any) -> None:
     """Make a small copy of DICOM series for the web, with RTSTRUCT, SEG and RTDOSE following.
 
     INPUT are folders, files or zip archives; they are only read. The result is a new folder, such as
@@ -109,7 +112,7 @@ def command(as_json: bool, progress_style: str, **options: Any) -> None:
 
     settings = settings_from(options)
     run_job(
-        lambda progress, cancel: run(settings, progress=progress, cancel=cancel),
+        lambda progress, cancel: run(settings, progress=progress, cancel=cancel, cluster=cluster),
         as_json=as_json,
         progress_style=progress_style,
         summary=summary,

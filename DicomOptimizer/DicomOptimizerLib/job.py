@@ -11,6 +11,7 @@ from pathlib import Path
 
 from DicomWorkbenchLib.errors import FileError, InputError, WorkbenchError
 from DicomWorkbenchLib.outputs import StagedFolder, sync
+from DicomWorkbenchLib.parts import Cluster
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress, part_of
 from DicomWorkbenchLib.report import InputFile, relative_files
 from DicomWorkbenchLib.series import LinkedObject, Scan, Severity, scan
@@ -19,6 +20,7 @@ from DicomWorkbenchLib.settings import to_json
 from DicomOptimizerLib.deidentify import Deidentifier
 from DicomOptimizerLib.linked import LinkedResult, LinkedTask
 from DicomOptimizerLib.naming import Names, output_folder
+from DicomOptimizerLib.parts import ClusterPool
 from DicomOptimizerLib.passing import CopyTask
 from DicomOptimizerLib.planning import SeriesPlan, plan_series
 from DicomOptimizerLib.pool import WorkerPool
@@ -60,8 +62,13 @@ class _Collected:
         return [text if count == 1 else f"{text} ({count} files)" for text, count in self.notes.items()]
 
 
-def run(settings: OptimizerSettings, progress: Progress = no_progress, cancel: CancelToken = NEVER) -> OptimizerReport:
-    """Make the small copy that the settings ask for.
+def run(
+    settings: OptimizerSettings,
+    progress: Progress = no_progress,
+    cancel: CancelToken = NEVER,
+    cluster: Cluster | None = None,
+) -> OptimizerReport:
+    """Make the small copy that the settings ask for, on this machine or on a cluster.
 
     Returns
     -------
@@ -82,7 +89,7 @@ def run(settings: OptimizerSettings, progress: Progress = no_progress, cancel: C
         report = OptimizerReport(settings=to_json(settings.for_report()), output=str(target))
         with StagedFolder(target) as stage:
             names = Names(stage, settings.inputs, neutral=settings.deidentify)
-            _work(found, plans, settings, names, report, part_of(progress, SCAN_SHARE, 100), cancel)
+            _work(found, plans, settings, names, report, part_of(progress, SCAN_SHARE, 100), cancel, cluster)
             report.outputs = relative_files_of(stage)
             report.seconds = round(time.monotonic() - started, 3)
             _written(report, settings).write(stage)
@@ -109,12 +116,13 @@ def _work(
     report: OptimizerReport,
     progress: Progress,
     cancel: CancelToken,
+    cluster: Cluster | None,
 ) -> None:
     job = _job(plans, settings)
     work = _linked_work(found, plans, settings, names) + _image_work(plans, names)
     report.series = [_series_report(plan) for plan in plans]
     collected = _Collected()
-    with WorkerPool(job, settings.workers) as pool:
+    with _pool(job, settings, cluster, Path(report.output).parent) as pool:
         linked = _run(pool, work, settings, report, collected, progress, cancel)
     if collected.bad:
         plans[:] = [plan.without(collected.bad.get(n, set())) for n, plan in enumerate(plans)]
@@ -122,6 +130,10 @@ def _work(
         linked = _redo(again, replace(job, changes=_changes(plans)), collected, cancel)
     _report_linked(linked, settings, report, collected)
     _finish(found, plans, settings, report, collected)
+
+
+def _pool(job: Job, settings: OptimizerSettings, cluster: Cluster | None, beside: Path) -> WorkerPool | ClusterPool:
+    return ClusterPool(job, cluster, settings.jobs or 1, beside) if cluster else WorkerPool(job, settings.workers)
 
 
 def _job(plans: Sequence[SeriesPlan], settings: OptimizerSettings) -> Job:
@@ -203,7 +215,7 @@ def _relinked(item: _Work, plans: Sequence[SeriesPlan]) -> _Work:
 
 
 def _run(
-    pool: WorkerPool,
+    pool: WorkerPool | ClusterPool,
     work: Sequence[_Work],
     settings: OptimizerSettings,
     report: OptimizerReport,

@@ -87,8 +87,8 @@ class ScratchFolder:
     What a killed program left behind is removed by the next one that needs a scratch folder.
     """
 
-    def __init__(self) -> None:
-        parent = Path(tempfile.gettempdir())
+    def __init__(self, parent: Path | None = None) -> None:
+        parent = parent or Path(tempfile.gettempdir())
         self.path = parent / f".dicom-workbench{_MARK}{uuid.uuid4().hex[:12]}"
         try:
             clean_leftovers(parent)

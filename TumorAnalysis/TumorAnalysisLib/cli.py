@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 from DicomWorkbenchLib.cli import job_options, run_job
+from DicomWorkbenchLib.cli_parts import cluster_options
+from DicomWorkbenchLib.parts import Cluster
 from DicomWorkbenchLib.progress import CancelToken, Progress
 
 from TumorAnalysisLib.components import Connectivity
@@ -45,6 +47,7 @@ from TumorAnalysisLib.settings import Override, TumorSettings
 @click.option(
     "--list", "list_only", is_flag=True, help="Only list patients and structures: segmentations and report.json."
 )
+@cluster_options
 @job_options
 def command(
     dataset: Path,
@@ -60,6 +63,7 @@ def command(
     volumes: bool,
     no_pictures: bool,
     list_only: bool,
+    cluster: Cluster | None,
     as_json: bool,
     progress_style: str,
 ) -> None:
@@ -88,7 +92,7 @@ def command(
     def job(progress: Progress, cancel: CancelToken) -> TumorReport:
         from TumorAnalysisLib.job import run
 
-        return run(settings, progress=progress, cancel=cancel)
+        return run(settings, progress=progress, cancel=cancel, cluster=cluster)
 
     run_job(job, as_json=as_json, progress_style=progress_style, summary=_summary)
 

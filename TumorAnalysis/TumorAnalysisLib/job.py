@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from DicomWorkbenchLib.errors import Cancelled, InputError, WorkbenchError
 from DicomWorkbenchLib.outputs import StagedFolder
+from DicomWorkbenchLib.parts import Cluster
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress, part_of
 from DicomWorkbenchLib.report import InputFile, relative_files, sha256_of
 from DicomWorkbenchLib.settings import to_json
@@ -25,6 +26,7 @@ from TumorAnalysisLib.components import Connectivity
 from TumorAnalysisLib.dataset import Dataset, PatientSource
 from TumorAnalysisLib.faults import fault_text, is_of_the_data, trace_text
 from TumorAnalysisLib.page import PatientPictures, report_page
+from TumorAnalysisLib.parts import patients_elsewhere
 from TumorAnalysisLib.patient import PatientData
 from TumorAnalysisLib.patient_files import write_patient
 from TumorAnalysisLib.read_volumes import lits_mask_of
@@ -48,8 +50,13 @@ if TYPE_CHECKING:
 STEPS = 100  # progress units per patient
 
 
-def run(settings: TumorSettings, progress: Progress = no_progress, cancel: CancelToken = NEVER) -> TumorReport:
-    """Analyse a data set and write the results.
+def run(
+    settings: TumorSettings,
+    progress: Progress = no_progress,
+    cancel: CancelToken = NEVER,
+    cluster: Cluster | None = None,
+) -> TumorReport:
+    """Analyse a data set, on this machine or on a cluster, and write the results.
 
     Raises
     ------
@@ -60,11 +67,10 @@ def run(settings: TumorSettings, progress: Progress = no_progress, cancel: Cance
     began = time.monotonic()
     with Dataset(settings.dataset, progress=progress, cancel=cancel) as dataset, StagedFolder(settings.output) as stage:
         cohort = Cohort(settings)
-        pictures: list[PatientPictures] = []
-        for result in cohort.results(dataset, progress, cancel):
-            folder = stage / "patients" / safe_name(result.data.id)
-            pictures.append(write_patient(folder, result, settings))
-            cohort.warn(result.data.id, pictures[-1].warnings)
+        if cluster is not None:
+            pictures = patients_elsewhere(cohort, dataset, stage, cluster, progress, cancel)
+        else:
+            pictures = _patients_here(cohort, dataset, stage, progress, cancel)
         if not cohort.any_read:
             raise InputError("no patient could be read: " + "; ".join(_reasons(cohort.rows.patients)[:3]))
         progress(cohort.steps, cohort.steps, "writing tables and report")
@@ -79,6 +85,17 @@ def run(settings: TumorSettings, progress: Progress = no_progress, cancel: Cance
         report.seconds = time.monotonic() - began
         report.write(stage)
     return report
+
+
+def _patients_here(
+    cohort: Cohort, dataset: Dataset, stage: Path, progress: Progress, cancel: CancelToken
+) -> list[PatientPictures]:
+    pictures: list[PatientPictures] = []
+    for result in cohort.results(dataset, progress, cancel):
+        folder = stage / "patients" / safe_name(result.data.id)
+        pictures.append(write_patient(folder, result, cohort.settings))
+        cohort.warn(result.data.id, pictures[-1].warnings)
+    return pictures
 
 
 def analyse_cohort(
@@ -146,11 +163,7 @@ class Cohort:
 
     def results(self, dataset: Dataset, progress: Progress, cancel: CancelToken) -> Iterator[PatientResult]:
         """Read and measure the patients one after the other; one that cannot be read becomes a row, never an exception."""
-        chosen = [source for source in dataset.patients if wanted(self.settings.patients).takes(source.id)]
-        if not chosen:
-            known = ", ".join(source.id for source in dataset.patients[:10])
-            raise InputError(f'no patient matches "{self.settings.patients}"; the data set has {known}')
-        self.steps = STEPS * len(chosen)
+        chosen = self.chosen(dataset)
         for number, source in enumerate(chosen):
             cancel.check()
             own = _scaled(progress, number * STEPS, self.steps, source.id)
@@ -166,7 +179,42 @@ class Cohort:
                 self._add_unread(source, FAILED, str(error))
             except Exception as error:  # noqa: BLE001 -- the others are still measured, and `faults` says that this is a bug
                 self._add_failed(source, error)
+        self.finish()
+
+    def chosen(self, dataset: Dataset) -> list[PatientSource]:
+        """Return the patients that the settings ask for.
+
+        Raises
+        ------
+        InputError : there is none.
+        """
+        chosen = [source for source in dataset.patients if wanted(self.settings.patients).takes(source.id)]
+        if not chosen:
+            known = ", ".join(source.id for source in dataset.patients[:10])
+            raise InputError(f'no patient matches "{self.settings.patients}"; the data set has {known}')
+        self.steps = STEPS * len(chosen)
+        return chosen
+
+    def finish(self) -> None:
+        """Work out the rows of the cohort as a whole, after its last patient."""
         self.rows.cohort = cohort_rows(self.rows.patients, self.rows.lesions, self._components())
+
+    def collected(self) -> dict[str, Any]:
+        """Return what was collected of one patient, for `merge` in another process."""
+        digest = next(iter(self._digests), "")
+        return {"rows": vars(self.rows), "inputs": self.inputs, "entries": self._entries, "digest": digest}
+
+    def merge(self, source: PatientSource, collected: dict[str, Any]) -> bool:
+        """Add a patient that another process has measured; False if its CT has come before."""
+        self.inputs += collected["inputs"]
+        if self._is_known(collected["digest"], source):
+            return False
+        for name, rows in collected["rows"].items():
+            if name != "cohort":
+                getattr(self.rows, name).extend(rows)
+        for entry in collected["entries"]:
+            self._enter(entry)
+        return True
 
     def warn(self, patient_id: str, texts: Sequence[str]) -> None:
         """Add warnings about a patient that came up while its files were written."""
@@ -201,11 +249,8 @@ class Cohort:
         self, data: PatientData, source: PatientSource, progress: Progress, cancel: CancelToken
     ) -> PatientResult | None:
         digest = hashlib.sha256(np.ascontiguousarray(data.image).data).hexdigest()
-        if digest in self._digests:
-            said = f"the CT is the same as that of {self._digests[digest]}; the patient is counted once"
-            self._add_unread(source, DUPLICATE, said)
+        if self._is_known(digest, source):
             return None
-        self._digests[digest] = source.id
         settings = self.settings
         result = analyse_patient(
             data,
@@ -219,6 +264,16 @@ class Cohort:
         )
         self._add(result)
         return result
+
+    def _is_known(self, digest: str, source: PatientSource) -> bool:
+        """Remember a CT; True, with a row that says so, if it has come before."""
+        if digest in self._digests:
+            said = f"the CT is the same as that of {self._digests[digest]}; the patient is counted once"
+            self._add_unread(source, DUPLICATE, said)
+            return True
+        if digest:
+            self._digests[digest] = source.id
+        return False
 
     def _add(self, result: PatientResult) -> None:
         rows, patient_id = self.rows, result.data.id

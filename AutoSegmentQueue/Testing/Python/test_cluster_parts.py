@@ -1,0 +1,119 @@
+"""Whole archives on a cluster: ``optimize`` and ``tumors`` in parts give what one machine gives.
+
+The truth is the output of the same command without ``--executor``, file by file; only seconds may differ.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+from DicomWorkbenchLib.errors import ProcessError
+from DicomWorkbenchLib.parts import Cluster, carried_by
+from queue_testing import environment, wait_for
+from queue_testing.cluster import Cluster as Nodes
+from queue_testing.cluster import kill, running_cluster
+
+pytestmark = pytest.mark.needs("module:distributed", "module:highdicom", "module:cc3d")
+ON_CLUSTER = ("--executor", "local-cluster")
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two studies with what belongs to them, and a patient that occurs twice."""
+    from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
+    from DicomWorkbenchLib.samples.liver_cohort import make_liver_cohort
+
+    folder = tmp_path_factory.mktemp("samples")
+    for seed, name in ((1, "a"), (2, "b")):
+        make_ct_rtstruct(folder / "studies" / name, slices=24, size=64, seed=seed)
+    (folder / "studies" / "a" / "damaged.dcm").write_bytes(bytes(128) + b"DICM" + bytes(99))
+    make_liver_cohort(folder / "cohort", patients=(1,), size=64, slices=16)
+    shutil.copytree(next((folder / "cohort").glob("*1")), folder / "cohort" / "again")
+    return folder
+
+
+def workbench(*arguments: object) -> None:
+    command = [sys.executable, "-m", "DicomWorkbenchLib", *map(str, arguments), "--progress", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == 0, done.stderr
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Every file below a folder; of reports and workbooks what does not depend on the time."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found[path.relative_to(folder).as_posix()] = _content(path)
+    return found
+
+
+def _content(path: Path) -> object:
+    if path.suffix == ".json":
+        report = json.loads(path.read_text())
+        report.pop("seconds", None)
+        report["output"] = report["settings"]["output"] = ""
+        return report
+    if path.suffix == ".xlsx":
+        with zipfile.ZipFile(path) as book:
+            return {name: book.read(name) for name in book.namelist() if not name.startswith("docProps")}
+    return path.read_bytes()
+
+
+def same_on_a_cluster(verb: str, source: Path, into: Path, *options: str) -> dict[str, object]:
+    """Run a command here and on a cluster that fetches its files; returns what both wrote, which must be the same."""
+    workbench(verb, source, "-o", into / "here" / "out", *options)
+    workbench(verb, source, "-o", into / "there" / "out", *options, *ON_CLUSTER, "--files", "transfer")
+    here, there = contents(into / "here"), contents(into / "there")
+    assert here.keys() == there.keys()
+    assert [name for name in here if here[name] != there[name]] == []
+    assert [path.name for path in (into / "there").iterdir()] == ["out"]  # nothing of the parts is left
+    return here
+
+
+def test_optimize_on_a_cluster_writes_the_same_files(samples: Path, tmp_path: Path) -> None:
+    options = ("--decimate", "2", "--eight-bit", "--deidentify", "--uid-salt", "x", "--jobs", "1")
+    written = same_on_a_cluster("optimize", samples / "studies", tmp_path, *options)
+    assert sum(name.endswith(".dcm") for name in written) > 24
+
+
+def test_tumors_on_a_cluster_writes_the_same_tables_pictures_and_reports(samples: Path, tmp_path: Path) -> None:
+    written = same_on_a_cluster("tumors", samples / "cohort", tmp_path)
+    report = written["out/report.json"]
+    assert isinstance(report, dict)
+    assert sorted(one["status"] for one in report["patients"]) == ["duplicate", "ok"]
+    assert any(name.endswith(".png") for name in written)
+
+
+def test_a_cluster_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("AutoSegmentQueueLib.cluster.link.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("AutoSegmentQueueLib.cluster.opening.FIRST_SECONDS", 0.1)
+    monkeypatch.setattr("AutoSegmentQueueLib.cluster.parts.NODES_SECONDS", 0.1)
+    with pytest.raises(ProcessError, match="queue cluster worker"), carried_by(Cluster("tcp://127.0.0.1:9")):
+        pass
+
+
+def test_a_killed_part_is_done_again_and_nothing_is_missing(samples: Path, tmp_path: Path) -> None:
+    """Nodes as processes of their own, one of which is killed while it works."""
+    options = ("--decimate", "2", "--uid-salt", "x", "--jobs", "1")
+    workbench("optimize", samples / "studies", "-o", tmp_path / "here" / "out", *options)
+    with running_cluster(tmp_path / "cluster") as cluster:
+        killer = threading.Thread(target=_kill_the_first_at_work, args=(cluster, tmp_path / "there"))
+        killer.start()
+        workbench(
+            "optimize", samples / "studies", "-o", tmp_path / "there" / "out", *options, "--executor", cluster.address
+        )
+        killer.join()
+        assert cluster.nodes[0].poll() is not None
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+
+
+def _kill_the_first_at_work(cluster: Nodes, folder: Path) -> None:
+    wait_for(lambda: list(folder.glob(".dicom-workbench.partial-*/part*/.claimed")), 60)
+    kill(cluster.nodes[0])
