@@ -39,8 +39,8 @@ def _known(one: View) -> dict[str, Any]:
 def _head(one: View) -> Markup:
     can = one.get("can") or {}
     about: list[Child] = [badge(one["state"]), tag("span", _how(one))]
-    if one.get("user"):
-        about.append(tag("span", f"brought by {one['user']}"))
+    if who := words.person(one):
+        about.append(tag("span", f"brought by {who}"))
     about.append(time_of(one.get("created")))
     acts = [
         button("Cancel", symbol="stop", class_="js", data_act="cancel") if can.get("cancel") else None,

@@ -36,7 +36,7 @@ def jobs_section(view: View, may_submit: bool) -> Markup:
 def row(job: View) -> Markup:
     """Return one job; ``static/rows.js`` makes the same."""
     name = str(job["name"])
-    about = " · ".join(part for part in (_engine(job), str(job.get("user") or "")) if part)
+    about = " · ".join(part for part in (_engine(job), words.person(job)) if part)
     running = job["state"] in words.GROUPS["running"][1]
     bar = tag("progress", max=1, value=job.get("progress") or 0, aria_label=f"Progress of {name}") if running else None
     return tag(

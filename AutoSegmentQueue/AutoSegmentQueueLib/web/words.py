@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from AutoSegmentQueueLib.web.people import LOCAL_USER
+
 # State -> (word, colour)
 STATES = {
     "received": ("Waiting", "wait"),
@@ -77,6 +79,12 @@ def note(job: dict[str, Any]) -> str:
     if state == "done":
         return f"took {duration(job['run_seconds'])}" if job.get("run_seconds") is not None else ""
     return job.get("error") or ""
+
+
+def person(job: dict[str, Any]) -> str:
+    """Return who brought a scan; empty where there are no users."""
+    user = str(job.get("user") or "")
+    return "" if user == LOCAL_USER else user
 
 
 def stage(job: dict[str, Any]) -> str:

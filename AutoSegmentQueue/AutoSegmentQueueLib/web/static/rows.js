@@ -3,7 +3,7 @@ import { el } from "./core.js";
 import { STATES, ago, isRunning, note } from "./words.js";
 
 const about = (job) => [
-  job.engine || job.kind, job.task && job.task !== "total" ? job.task : "", job.quality && job.quality !== "normal" ? job.quality : "", job.user,
+  job.engine || job.kind, job.task && job.task !== "total" ? job.task : "", job.quality && job.quality !== "normal" ? job.quality : "", job.user === "local" ? "" : job.user,
 ].filter(Boolean).join(" · ");
 
 function acts(job) {

@@ -5,6 +5,7 @@ import { fingerprint, fromDrop, fromInput, sort, walkHandle } from "./picked.js"
 import { Upload, forget } from "./tus.js";
 import { duration, size } from "./words.js";
 
+const FINAL = [400, 413, 415, 422]; // trying again gives the same answer
 const AT_ONCE = 3, SPEED_MS = 4000, AGAIN_MS = 15000;
 const zone = $("#zone"), list = $("#uploads"), form = $("#upload");
 const said = el("div", { class: "sr", role: "status" });
@@ -43,7 +44,7 @@ class Unit {
   }
 
   set(state, more = {}) {
-    Object.assign(this, { state, error: "", reason: "" }, more);
+    Object.assign(this, { state, error: "", reason: "", status: 0 }, more);
     this.show();
     if (state === "done" || state === "refused") said.textContent = state === "done" ? `${this.name} is uploaded.` : `${this.name} was refused: ${this.error}`;
   }
@@ -55,7 +56,7 @@ class Unit {
     if (state === "finishing") this.bar.removeAttribute("value"); else this.bar.value = share;
     this.words();
     setIcon(this.symbol, state === "done" ? "check" : state === "refused" ? "alert" : this.batch ? "folder" : "file");
-    this.toggle.hidden = ["done", "finishing"].includes(state);
+    this.toggle.hidden = ["done", "finishing"].includes(state) || (state === "refused" && FINAL.includes(this.status));
     const [symbol, word] = { paused: ["play", "Go on"], lost: ["play", "Go on"], refused: ["retry", "Try again"] }[state] || ["pause", "Pause"];
     this.name_(this.toggle, symbol, word);
     this.name_(this.remove, "close", state === "done" ? "Hide" : "Remove");
@@ -158,7 +159,7 @@ class Unit {
       setTimeout(pump, AGAIN_MS + 50);
       return;
     }
-    if (this.state !== "paused" || !this.gone) this.set(error.status === 401 ? "paused" : "refused", { error: error.message });
+    if (this.state !== "paused" || !this.gone) this.set(error.status === 401 ? "paused" : "refused", { error: error.message, status: error.status });
   }
   async finish() {
     if (this.batch) {
