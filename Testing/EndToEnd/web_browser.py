@@ -1,4 +1,4 @@
-"""A real browser in front of the queue's server: Playwright and axe-core from npm, fetched once into build/web; each proof is a script of its own.
+"""A real browser in front of the queue's server; what drives it comes from npm, once, into build/web. Each proof is a script of its own.
 
 A script may stop and ask (``await ask("kill")``): the test does what the word stands for here, and the script goes on.
 """

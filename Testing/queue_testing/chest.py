@@ -62,12 +62,12 @@ def _rib(ct: Any, x: Any, y: Any, z: Any, level: float, size: float, taper: Any,
 
 
 def write_nifti(path: Path, array: Any, coarse: int = 1) -> Path:
-    import SimpleITK as sitk
+    import SimpleITK
 
-    image = sitk.GetImageFromArray(array)
+    image = SimpleITK.GetImageFromArray(array)
     image.SetSpacing([coarse * mm for mm in SPACING_MM])
     image.SetOrigin(ORIGIN_LPS)
-    sitk.WriteImage(image, str(path), useCompression=path.suffix == ".gz")
+    SimpleITK.WriteImage(image, str(path), useCompression=path.suffix == ".gz")
     return path
 
 
