@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
+import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+from argon2 import PasswordHasher
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.ledger import Ledger
 from AutoSegmentQueueLib.settings import QueueSettings
+from AutoSegmentQueueLib.web import people
 from AutoSegmentQueueLib.web.people import People, Role
 from AutoSegmentQueueLib.web.run import run
 from AutoSegmentQueueLib.web.settings import WebSettings
@@ -23,6 +29,8 @@ from DicomWorkbenchLib.progress import CancelToken
 
 from queue_testing import opened_home
 
+# Passwords of tests need not withstand anybody: one real hash takes up to a second on a busy machine.
+people._hasher = lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)  # type: ignore[assignment]
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
 PASSWORD = "a long enough password"
@@ -150,3 +158,45 @@ def upload(client: httpx.Client, content: bytes, **values: str) -> httpx.Respons
     """Create an upload and send it in one request."""
     headers = {**BYTES, "Upload-Length": str(len(content)), "Upload-Metadata": metadata(**values)}
     return client.post("/api/uploads", headers=headers, content=content)
+
+
+class Follower:
+    """Reads live events in a thread until closed; keeps them with the time they came."""
+
+    def __init__(self, client: httpx.Client, **headers: str) -> None:
+        self.found: list[tuple[str, dict[str, Any], int | None]] = []
+        self.times: list[float] = []
+        self._connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=60)
+        cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
+        self._connection.request("GET", "/api/events", headers={**cookie, **headers})
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200, self._answer.status
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        message: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
+            while line := self._answer.readline():
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name:
+                    message[name] = value
+                    continue
+                if "event" in message:
+                    number = int(message["id"]) if "id" in message else None
+                    self.times.append(time.time())
+                    self.found.append((message["event"], json.loads(message["data"]), number))
+                message = {}
+
+    def rows(self, job_id: str) -> list[dict[str, Any]]:
+        """What was told of a job."""
+        return [data for kind, data, _ in list(self.found) if kind == "job" and data["id"] == job_id]
+
+    def close(self) -> int:
+        """Close and return the number of the last event."""
+        if self._connection.sock:
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._connection.close()
+        self._answer.close()
+        return max([number for _, _, number in self.found if number is not None], default=0)

@@ -49,7 +49,7 @@ def create_app(web: Web) -> Starlette:
             web.close()
 
     app = Starlette(
-        routes=_routes(),
+        routes=routes(),
         lifespan=lifespan,
         middleware=[Middleware(Guard, web=web)],
         exception_handlers={HTTPException: _answer},
@@ -58,7 +58,8 @@ def create_app(web: Web) -> Starlette:
     return app
 
 
-def _routes() -> list[Route]:
+def routes() -> list[Route]:
+    """Return all routes."""
     get, post = ["GET"], ["POST"]
     return [
         Route("/", routes_pages.index, methods=get),

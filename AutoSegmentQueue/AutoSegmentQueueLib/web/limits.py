@@ -27,3 +27,9 @@ class RateLimit:
         if len(self._buckets) > MOST_BUCKETS:
             self._buckets.popitem(last=False)
         return wait
+
+    def give_back(self, key: str) -> None:
+        """Put back what was taken once: it was no abuse."""
+        if key in self._buckets:
+            left, then = self._buckets[key]
+            self._buckets[key] = (min(self._burst, left + 1), then)

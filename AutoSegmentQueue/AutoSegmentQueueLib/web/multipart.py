@@ -42,6 +42,7 @@ class _Form:
     by_form: bool  # the word against forged requests must come as a field, before any file
     fields: dict[str, str] = field(default_factory=dict)
     uploads: list[Upload] = field(default_factory=list)
+    is_whole: bool = False
     _headers: dict[bytes, bytes] = field(default_factory=dict)
     _name: bytes = b""
     _value: bytes = b""
@@ -58,6 +59,7 @@ class _Form:
             "on_headers_finished": self._part,
             "on_part_data": self._data,
             "on_part_end": self._end,
+            "on_end": self._finish,
         }
 
     def _begin(self) -> None:
@@ -120,6 +122,9 @@ class _Form:
         sync(self.web.uploads.path_of(last.id))
         self.uploads[-1] = self.web.uploads.complete(last.id, size)
 
+    def _finish(self) -> None:
+        self.is_whole = True
+
     @property
     def batch(self) -> str:
         return self._batch
@@ -146,6 +151,8 @@ async def upload(request: Request) -> Response:
     form = _Form(web, principal, _length(request, web), _needs_word(request, principal))
     try:
         await _read(request, form)
+        if not form.is_whole:
+            raise bad_request("the form ends in the middle")
         if not form.uploads:
             raise bad_request("the form holds no file")
         first = form.uploads[0].filename

@@ -74,6 +74,8 @@ async def login(request: Request) -> Response:
         )  # what was typed as a name may be a password: it is not written down
         await web.note(request, "login.password", status=401, who=name if known else "unknown")
         return _shown(request, goal, "Name or password is wrong.", 401)
+    for key in (f"address:{client}", f"name:{name[:64]}"):
+        web.logins.give_back(key)  # a lab behind one router may log in all at once
     return await log_in(request, name, "password", goal)
 
 

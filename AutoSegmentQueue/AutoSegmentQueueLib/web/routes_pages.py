@@ -86,7 +86,7 @@ def by_form(endpoint: Endpoint) -> Endpoint:
 
 async def static(request: Request) -> Response:
     """Send a style, script or icon."""
-    asset = assets.find(request.path_params["name"])
+    asset = await web_of(request).move(assets.find, request.path_params["name"])  # the first time it is packed
     if asset is None:
         raise not_found("there is nothing at this address")
     known = request.query_params.get("v") == asset.digest

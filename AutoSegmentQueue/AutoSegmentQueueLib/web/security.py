@@ -24,6 +24,7 @@ from AutoSegmentQueueLib.web.access import Principal
 from AutoSegmentQueueLib.web.context import Web
 from AutoSegmentQueueLib.web.limits import RateLimit
 from AutoSegmentQueueLib.web.problems import answer_to
+from AutoSegmentQueueLib.web.protocol import MOST_HEADER_BYTES
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; font-src 'self'; "
@@ -83,6 +84,8 @@ class Guard:
         headers, path = Headers(scope=scope), scope["path"]
         if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_TARGET:
             raise Problem(414, "the address is too long")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
+            raise Problem(431, "the headers of this request are too long")
         if "\0" in path or "\\" in path:
             raise Problem(400, "the address has signs no address of this server has")
         if not self._is_our_name(scope, host_name(headers.get("host", ""))):
