@@ -13,6 +13,7 @@ from DicomWorkbenchLib.errors import SettingsError
 from AutoSegmentQueueLib.cli_cluster import cluster
 from AutoSegmentQueueLib.cli_options import chosen, home_option, opened, work_options
 from AutoSegmentQueueLib.cli_people import audit, token, user
+from AutoSegmentQueueLib.cli_pull import pull
 from AutoSegmentQueueLib.cli_route import route
 from AutoSegmentQueueLib.cli_send import outbox
 from AutoSegmentQueueLib.cli_serve import serve, work
@@ -26,7 +27,7 @@ def command() -> None:
     """Hold the sub-commands."""
 
 
-for _part in (serve, work, route, web, user, token, audit, cluster, outbox):
+for _part in (serve, work, pull, route, web, user, token, audit, cluster, outbox):
     command.add_command(_part)
 
 

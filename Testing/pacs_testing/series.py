@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
 from DicomWorkbenchLib.samples.ct_series import ct_header
 from DicomWorkbenchLib.samples.dicom_writer import SeriesOf, Subject, save
 from DicomWorkbenchLib.samples.grid import ImageGrid
@@ -23,6 +22,8 @@ SECRETS = (
 
 def ct_series(folder: Path, *, slices: int = 60, size: int = 64, seed: int = 1) -> list[Path]:
     """Write the CT of the sample ``ct-rtstruct`` alone, slices in order of their position; gives their paths."""
+    from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct  # imports highdicom, which takes a second
+
     sample = folder.with_name(f"{folder.name}-sample")
     make_ct_rtstruct(sample, slices=slices, size=size, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -50,9 +51,11 @@ def association(
         from pynetdicom import AE
     except ImportError as error:
         raise DependencyError("pynetdicom", extra="pacs") from error
+    from AutoSegmentQueueLib.pacs.chunked import drop_unfinished
     from AutoSegmentQueueLib.pacs.node import LONGEST_PDU, quiet_pynetdicom
 
     quiet_pynetdicom()
+    _try_connection(peer, caller)
     entity = AE(ae_title=caller.ae_title)
     entity.acse_timeout = entity.connection_timeout = entity.dimse_timeout = entity.network_timeout = caller.seconds
     entity.maximum_pdu_size = LONGEST_PDU
@@ -76,6 +79,20 @@ def association(
     finally:
         if held.is_established:
             held.release()
+        drop_unfinished(held)
+
+
+def _try_connection(peer: DimsePeer, caller: Caller) -> None:
+    """Connect and go away again: says what is wrong better than pynetdicom, which also leaves its socket open where it fails."""
+    try:
+        with socket.create_connection((peer.host, peer.port), caller.seconds) as plain:
+            if caller.tls is not None:
+                caller.tls.wrap_socket(plain, server_hostname=peer.host).close()
+    except ssl.SSLError as error:
+        reason = getattr(error, "verify_message", "") or error.reason or "no TLS there"
+        raise PeerError(f"{peer} cannot be reached by TLS: {reason}") from error
+    except OSError as error:
+        raise PeerError(f"{peer} cannot be reached: {error.strerror or error}") from error
 
 
 def _why_not(held: Any) -> str:

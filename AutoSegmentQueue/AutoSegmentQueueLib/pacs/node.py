@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import logging
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from DicomWorkbenchLib.errors import DependencyError, OutputError, WorkbenchError
 
 from AutoSegmentQueueLib.home import Home
+from AutoSegmentQueueLib.pacs.chunked import drop_unfinished, written_to
 from AutoSegmentQueueLib.pacs.instance import NotAnInstance, read_instance
 from AutoSegmentQueueLib.pacs.received import Origin
 from AutoSegmentQueueLib.pacs.settings import DicomSettings
@@ -49,6 +50,7 @@ class Node:
         self._tell = tell
         self._store: Store | None = None
         self._server: Any = None
+        self._stack = ExitStack()
 
     @property
     def port(self) -> int:
@@ -77,20 +79,20 @@ class Node:
 
         quiet_pynetdicom()
         _config.UNRESTRICTED_STORAGE_SERVICE = True
-        _config.STORE_RECV_CHUNKED_DATASET = True
         self._store = Store(self._home, self._settings)
-        tempfile.tempdir = str(self._store.incoming.folder)
+        self._stack.enter_context(written_to(self._store.incoming.folder))
         handlers = [
             (evt.EVT_C_STORE, self._on_store),
             (evt.EVT_C_ECHO, lambda event: SUCCESS),
             (evt.EVT_REJECTED, self._on_rejected),
             (evt.EVT_ABORTED, self._on_aborted),
+            (evt.EVT_CONN_CLOSE, lambda event: drop_unfinished(event.assoc)),
         ]
         dicom = self._settings.dicom
         try:
             self._server = make_server(entity_of(dicom), dicom, self._port, handlers, server_context(dicom), self._tell)
         except OSError as error:
-            self._store.close()
+            self.stop()
             raise OutputError(
                 f"the DICOM node cannot listen on {dicom.address}:{self._port}: {error.strerror or error}; choose "
                 "another --dicom-port"
@@ -102,7 +104,7 @@ class Node:
             self._server.ae.shutdown()
             self._server = None
         if self._store is not None:
-            tempfile.tempdir = None
+            self._stack.close()
             self._store.close()
             self._store = None
 

@@ -62,14 +62,14 @@ class WebClient:
         return {str(one["00080018"]["Value"][0]) for one in found if one.get("00080018", {}).get("Value")}
 
     @contextmanager
-    def retrieve_series(self, study_uid: str, series_uid: str) -> Iterator[Any]:
-        """Give the streamed answer of WADO-RS for a series while the block runs.
+    def retrieve(self, path: str) -> Iterator[Any]:
+        """Give the streamed answer of WADO-RS for a resource while the block runs.
 
         Raises
         ------
         PeerError : the service cannot be reached or refuses.
         """
-        url = f"{self._peer.url}/studies/{study_uid}/series/{series_uid}"
+        url = f"{self._peer.url}/{path}"
         with (
             self._plain_errors("retrieval"),
             self.session.get(url, headers={"Accept": AS_STORED}, stream=True, timeout=self._seconds) as answer,
