@@ -26,6 +26,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--tls-cert", type=_FILE, help="Certificate that we show (PEM).")
 @click.option("--tls-key", type=_FILE, help="Its key (PEM).")
 @click.option("--timeout", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True)
+@click.option("--user", default="", hidden=True, help="Whose jobs these are.")
 @click.option("--progress", "style", type=click.Choice([one.value for one in ProgressStyle]), default="auto")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def pull(
@@ -39,6 +40,7 @@ def pull(
     tls_cert: Path | None,
     tls_key: Path | None,
     seconds: float,
+    user: str,
     style: str,
     as_json: bool,
 ) -> int:
@@ -49,7 +51,7 @@ def pull(
     """
     from AutoSegmentQueueLib.pacs.pull import PullSettings, pull_study
 
-    settings = PullSettings(source, study, series, home, ae_title, move_to, tls_ca, tls_cert, tls_key, seconds)
+    settings = PullSettings(source, study, series, home, ae_title, move_to, tls_ca, tls_cert, tls_key, seconds, user)
     chosen = ProgressStyle(style)
     with cancel_on_signals() as cancel, progress_of(chosen) as progress:
         report = pull_study(settings, progress, cancel)

@@ -48,7 +48,7 @@ def association(
     PeerError : the peer cannot be reached or refuses us.
     """
     try:
-        from pynetdicom import AE
+        from AutoSegmentQueueLib.pacs.quick_socket import CallingEntity
     except ImportError as error:
         raise DependencyError("pynetdicom", extra="pacs") from error
     from AutoSegmentQueueLib.pacs.chunked import drop_unfinished
@@ -56,7 +56,7 @@ def association(
 
     quiet_pynetdicom()
     _try_connection(peer, caller)
-    entity = AE(ae_title=caller.ae_title)
+    entity = CallingEntity(ae_title=caller.ae_title)
     entity.acse_timeout = entity.connection_timeout = entity.dimse_timeout = entity.network_timeout = caller.seconds
     entity.maximum_pdu_size = LONGEST_PDU
     for context in contexts:

@@ -1,7 +1,8 @@
 """Bringing many small files to disk at the price of few: whoever waits for the disk at the same time waits once.
 
-A receiver must not say "stored" before an instance is on disk. With several associations several instances are waiting at any moment;
-one thread syncs all that have gathered, then each folder once, and wakes up everybody.
+A receiver must not say "stored" before an instance is on disk. With several associations several instances are waiting at any moment. Each
+file is synced by the thread that brings it, because file systems do several at once for the price of one; then one thread gives all that
+have gathered their names, syncs each folder once, and wakes up everybody.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ _MOST = 64  # in one group: nobody waits for longer than that
 
 @dataclass
 class _Request:
-    """Files to sync, then what publishes them, then the folder that holds them."""
+    """What gives a file its name, and under which name it lies then."""
 
-    path: Path
     publish: Callable[[], Path]
     done: threading.Event = field(default_factory=threading.Event)
-    folder: Path | None = None
+    placed: Path | None = None
     error: OSError | None = None
 
 
@@ -50,13 +50,15 @@ class GroupSync:
         ------
         OSError : the disk refused.
         """
-        request = _Request(path, publish)
+        sync(path)
+        reach("pacs.slice-synced")
+        request = _Request(publish)
         self._queue.put(request)
         request.done.wait()
         if request.error is not None:
             raise request.error
-        assert request.folder is not None
-        return request.folder
+        assert request.placed is not None
+        return request.placed
 
     def close(self) -> None:
         """Finish what was asked for and end."""
@@ -83,19 +85,16 @@ class GroupSync:
 def _sync(group: list[_Request]) -> None:
     for request in group:
         try:
-            sync(request.path)
-            reach("pacs.slice-synced")
-            request.folder = request.publish()
+            request.placed = request.publish()
             reach("pacs.slice-placed")
         except OSError as error:
             request.error = error
-    placed = [request for request in group if request.error is None and request.folder is not None]
-    for folder in {request.folder.parent for request in placed if request.folder}:
+    for folder in {request.placed.parent for request in group if request.placed}:
         try:
             sync(folder)
         except OSError as error:
-            for request in placed:
-                if request.folder and request.folder.parent == folder:
+            for request in group:
+                if request.placed and request.placed.parent == folder:
                     request.error = error
     reach("pacs.folder-synced")
     for request in group:

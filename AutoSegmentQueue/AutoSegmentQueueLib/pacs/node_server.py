@@ -7,29 +7,13 @@ import ssl
 import threading
 from typing import Any
 
-from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
+from AutoSegmentQueueLib.pacs.quick_socket import QuickSocket
 from AutoSegmentQueueLib.pacs.settings import DicomSettings
 
 HANDSHAKE_SECONDS = 10.0
 _CONNECTIONS_PER_ASSOCIATION = 2  # so many may be on their way to an association; each takes a thread
-
-
-class QuickSocket(AssociationSocket):
-    """Reads a PDU at once into one buffer instead of in pieces of 4 kB, half of the time a slice takes."""
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        """Return so many bytes, or fewer where the connection has ended."""
-        buffer = bytearray(nr_bytes)
-        view, filled = memoryview(buffer), 0
-        while filled < nr_bytes:
-            count = self.socket.recv_into(view[filled:])  # type: ignore[union-attr]
-            if not count:
-                break
-            filled += count
-        view.release()
-        del buffer[filled:]
-        return buffer
 
 
 class Handler(RequestHandler):

@@ -18,6 +18,7 @@ from AutoSegmentQueueLib.web import (
     api_files,
     api_jobs,
     chores,
+    dicomweb,
     events,
     multipart,
     oidc,
@@ -105,6 +106,7 @@ def routes() -> list[Route]:
         Route("/files", api_files.files, methods=get),
         Route("/download/{name:path}", api_files.download, methods=get),
         Route("/status", routes_pages.status, methods=get),
+        *dicomweb.routes(),
     ]
 
 
