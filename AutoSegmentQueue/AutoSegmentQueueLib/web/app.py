@@ -47,6 +47,7 @@ def create_app(web: Web) -> Starlette:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            dicomweb.close(app)
             web.close()
 
     app = Starlette(

@@ -15,6 +15,7 @@ from DicomWorkbenchLib.errors import SettingsError, WorkbenchError
 from DicomWorkbenchLib.process import child_environment, run_command, workbench_command
 from DicomWorkbenchLib.progress import CancelToken
 from DicomWorkbenchLib.web_problems import Problem, bad_request
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -61,6 +62,15 @@ def routes() -> list[Route]:
         Route("/api/pull/{id}", look, methods=["GET"]),
         Route("/api/pull/{id}", cancel, methods=["DELETE"]),
     ]
+
+
+def close(app: Starlette) -> None:
+    """End what the routes have started."""
+    for pull in getattr(app.state, "pulls", {}).values():
+        pull.cancel.cancel()
+    store = getattr(app.state, "stow_store", None)
+    if store is not None:
+        store.close()
 
 
 def _gate(request: Request) -> tuple[Store, str]:
