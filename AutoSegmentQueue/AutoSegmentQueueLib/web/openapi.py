@@ -54,7 +54,7 @@ def document() -> Json:
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}, {"session": []}],
-        "paths": {**_jobs(), **_results(), **_uploads(), **_others()},
+        "paths": {**_jobs(), **_results(), **_uploads(), **_pulls(), **_others()},
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
@@ -179,6 +179,30 @@ def _uploads() -> Json:
             ),
         },
         "/upload": {"post": _do("Upload by a plain form.", {201: made}, (409, 411, 413, 415, 422, 507), body=form)},
+    }
+
+
+def _pulls() -> Json:
+    """Describe pulling from a PACS; STOW-RS is described by DICOM PS3.18."""
+    wanted = {
+        "type": "object",
+        "required": ["source", "study"],
+        "additionalProperties": False,
+        "properties": {
+            "source": {"type": "string", "description": "AET@HOST:PORT or a DICOMweb address."},
+            "study": {"type": "string", "description": "Study Instance UID."},
+            "series": array({"type": "string"}),
+        },
+    }
+    one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{12}$"}}
+    found: Json = {"type": "object", "required": ["id", "state", "done", "total", "stage", "error", "report"]}
+    return {
+        "/api/pull": {"post": _do("Pull a study from a PACS.", {202: found}, (415,), body=_body(wanted))},
+        "/api/pull/{id}": {
+            "parameters": [one],
+            "get": _do("Say how far a pull is.", {200: found}, (404,)),
+            "delete": _do("Stop a pull; what has come stays.", {202: found}, (404,)),
+        },
     }
 
 

@@ -16,6 +16,7 @@ from queue_testing.web import WebServer, upload, web_server
 schemathesis = pytest.importorskip("schemathesis", reason="the Python package schemathesis is not installed")
 
 PAGES = ("/", "/login", "/logout", "/static", "/favicon.ico", "/robots.txt", "/jobs/")  # for people
+DICOMWEB = "/dicom-web/"  # described by DICOM PS3.18
 EXAMPLES = 4  # requests of each kind for each operation
 
 
@@ -83,7 +84,10 @@ def test_every_address_for_programs_is_described() -> None:
         path = route.path.replace(":path", "").replace(":int", "")
         for method in (route.methods or set()) - {"HEAD", "OPTIONS"}:
             plain = path == "/api/uploads/{id}" and method == "POST"  # the same by another method
-            assert path.startswith(PAGES[1:]) or path == "/" or plain or (path, method) in known, (path, method)
+            assert path.startswith((*PAGES[1:], DICOMWEB)) or path == "/" or plain or (path, method) in known, (
+                path,
+                method,
+            )
 
 
 def test_the_description_is_json_of_version_3_1() -> None:
