@@ -75,7 +75,7 @@ class Assembler:
 
     def look(self) -> int:
         """Look once; returns how many revisions were queued."""
-        queued = sum(self._look_at(series) for series in self._received.all())
+        queued = sum(self._look_safely(series) for series in self._received.all())
         if self._clock() - self._expired_at >= EXPIRY_SECONDS:
             self._expired_at = self._clock()
             for series in self._received.all():
@@ -88,6 +88,14 @@ class Assembler:
         """True while a series is neither queued nor ignored."""
         return any(not one.settled for one in self._watched.values())
 
+    def _look_safely(self, series: SeriesFolder) -> int:
+        """Look at one series; what is wrong with it holds up no other."""
+        try:
+            return self._look_at(series)
+        except (WorkbenchError, OSError, ValueError, KeyError) as error:
+            self._say_once(f"series {series.key[:8]} cannot be queued yet: {error}")
+            return 0
+
     def _look_at(self, series: SeriesFolder) -> int:
         try:
             changed_ns = series.slices.stat().st_mtime_ns
@@ -95,25 +103,26 @@ class Assembler:
             return 0
         seen = self._watched.get(series.key)
         if seen is None or seen.changed_ns != changed_ns:
-            first = seen is None
             seen = self._watched[series.key] = _Watched(changed_ns, self._clock())
-            if first:
-                self._finish(series)
         return 0 if seen.settled else self._settle(series, seen)
 
-    def _finish(self, series: SeriesFolder) -> None:
-        """Queue a revision whose queueing a kill has interrupted."""
-        newest = revisions.newest(series)
-        if newest and newest.unit and newest.unit.exists() and not self._ledger.newest_of_source(str(newest.unit)):
-            decision = self._decide(series, sorted(newest.unit.glob("*.dcm")))
-            if decision is not None:
-                self._queue(series, newest, decision)
+    def _finish(self, series: SeriesFolder, newest: Revision) -> bool:
+        """Queue a revision whose queueing a kill or a full disk has interrupted; returns whether it is queued."""
+        if not newest.unit or not newest.unit.exists() or self._ledger.newest_of_source(str(newest.unit)):
+            return True
+        decision = self._decide(series, sorted(newest.unit.glob("*.dcm")))
+        if decision is None:
+            return False
+        self._queue(series, newest, decision)
+        return True
 
     def _settle(self, series: SeriesFolder, seen: _Watched) -> int:
         files = series.files()
         if not files or not self._is_complete(series, seen, len(files)):
             return 0
         newest = revisions.newest(series)
+        if newest is not None and not self._finish(series, newest):
+            return 0
         if newest is not None and newest.stamps == revisions.stamps_of(files):
             seen.settled = True  # the same was sent again
             return 0
@@ -123,12 +132,11 @@ class Assembler:
         number = (newest.number if newest else 0) + 1
         name = "" if decision.action.ignore else self._name(series, files, number)
         made = revisions.make(series, files, name, seen.expected)
-        seen.settled = True
         self._tell(f"series {series.key[:8]}: {len(files)} instances, {decision.why[-1]}")
-        if made.unit is None:
-            return 0
-        self._queue(series, made, decision)
-        return 1
+        if made.unit is not None:
+            self._queue(series, made, decision)
+        seen.settled = True
+        return int(made.unit is not None)
 
     def _is_complete(self, series: SeriesFolder, seen: _Watched, count: int) -> bool:
         promised = series.expected()

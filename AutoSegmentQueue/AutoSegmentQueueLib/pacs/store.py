@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from DicomWorkbenchLib.errors import OutputError
+from DicomWorkbenchLib.outputs import sync
 
 from AutoSegmentQueueLib.failpoints import reach
 from AutoSegmentQueueLib.home import Home
@@ -102,6 +103,7 @@ class Store:
         if target.exists() and _same(path, instance.data_offset, target):
             path.unlink()
             os.utime(series.slices)  # the sender is at it: the series is not quiet
+            sync(series.slices)  # whoever placed it may have been killed before its name was on disk
             outcome = Outcome.KNOWN
         else:
             outcome = self._place(self._on_our_disk(path), instance, series, target)

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.intake import Intake
-from AutoSegmentQueueLib.ledger import Job, Ledger
+from AutoSegmentQueueLib.ledger import Job, Ledger, NewJob
 from AutoSegmentQueueLib.pacs import revisions
 from AutoSegmentQueueLib.pacs.assembler import Assembler
 from AutoSegmentQueueLib.pacs.expiry import expire
@@ -22,6 +22,7 @@ from AutoSegmentQueueLib.retention import Retention
 from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.states import State
 from AutoSegmentQueueLib.worker import Worker
+from DicomWorkbenchLib.errors import OutputError
 from DicomWorkbenchLib.progress import CancelToken
 from pacs_testing import SECRETS, dataset_bytes, small_slices
 from queue_testing import LIGHT, opened_home
@@ -247,3 +248,23 @@ def test_a_revision_whose_queueing_was_interrupted_is_queued_after_a_restart(ben
     (job,) = bench.jobs()
     assert job.name == "CT-left" and len(unit_of(job)) == SLICES
     assert series.last_revision() == 1
+
+
+def test_a_series_that_cannot_be_written_down_is_queued_later_and_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.send(*bench.slices)
+    bench.send(*small_slices(bench.home.root / "other", 2, key="other"))
+    receive, failures = bench.ledger.receive, [1]
+
+    def full_once(new: NewJob) -> Job:
+        if failures:
+            failures.pop()
+            raise OutputError("the disk is full")
+        return receive(new)
+
+    monkeypatch.setattr(bench.ledger, "receive", full_once)
+    assert bench.pass_time() == 1  # the other one
+    bench.assembler.look()
+    assert sorted(len(unit_of(job)) for job in bench.jobs()) == [2, SLICES]
+    assert "the disk is full" in bench.said
