@@ -60,6 +60,7 @@ def test_a_submitter_brings_scans_and_handles_only_own_jobs(seen: dict[str, Any]
 
 
 def test_an_admin_sees_all_and_pauses_the_queue(seen: dict[str, Any]) -> None:
+    assert seen["returned"] == "?q=spine"  # where the session had ended
     assert seen["admin"]["names"] == 10 and "Go on" in seen["admin"]["paused"]
 
 

@@ -19,6 +19,7 @@ await run(async () => {
   const bytes = { sent: 0, offsets: [] };
   page.on("request", (request) => { if (request.method() === "PATCH") bytes.offsets.push(Number(request.headers()["upload-offset"])); });
   await page.goto(order.url);
+  await page.locator("html.scripted").waitFor();
   await slow(page, RATE);
   await page.locator("#files").setInputFiles(order.first);
   await until(page, "first.nii", 0.3);

@@ -59,6 +59,10 @@ await run(async () => {
   await look(page, "session-ended");
   await page.getByRole("link", { name: "Sign in again" }).click();
   await login(page, "adam", order.password);
+  await page.locator("#pause").waitFor();
+  result.returned = new URL(page.url()).search;
+  await page.goto(order.root);
+  await page.locator("html.scripted").waitFor();
   await page.locator("#pause").click();
   await page.locator("#paused .notice").waitFor();
   result.admin = { names: (await page.locator("#jobs .name").allTextContents()).length, paused: await page.locator("#pause").innerText() };

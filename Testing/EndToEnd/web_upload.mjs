@@ -6,6 +6,7 @@ await run(async () => {
   await page.goto(order.url);
   await page.evaluate(() => { globalThis.neverReloaded = true; });
   result.tokenInAddress = page.url().includes("token");
+  await page.locator("html.scripted").waitFor();
   await page.locator("#engine").selectOption("threshold");
   await page.locator("#files").setInputFiles([...order.scans, order.noScan, order.broken]);
   await page.locator(".toast").waitFor();

@@ -1,7 +1,8 @@
 // What all pages need: requests with the token, elements without innerHTML, messages, the stream of events.
 export const $ = (selector, root = document) => root.querySelector(selector);
 export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
-document.documentElement.classList.add("scripted");
+// Called by each page's script when it listens: what is pressed before would be lost.
+export const ready = () => document.documentElement.classList.add("scripted");
 
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);

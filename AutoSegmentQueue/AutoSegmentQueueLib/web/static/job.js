@@ -1,5 +1,5 @@
 // The page of one job: its state live, its buttons, and, when it is done, model and slices.
-import { $, $$, Events, api, confirmed, el, say, toast } from "./core.js";
+import { $, $$, Events, api, confirmed, el, ready, say, toast } from "./core.js";
 import { STATES, isRunning, note, refreshTimes } from "./words.js";
 
 const page = $("#job"), job = JSON.parse(page.dataset.job);
@@ -53,6 +53,7 @@ page.addEventListener("click", async (event) => {
   button.disabled = false;
 });
 
+ready();
 // Hidden structures, opacity and choice are shared by model and slices.
 if (state === "done") {
   const { Structures } = await import("./structures.js");

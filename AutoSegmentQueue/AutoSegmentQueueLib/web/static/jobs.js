@@ -1,5 +1,5 @@
 // The list of jobs: kept up to date by events, filtered and paged by the server; never more than what is shown is fetched.
-import { $, $$, Events, api, el, icon, setIcon, toast } from "./core.js";
+import { $, $$, Events, api, el, icon, ready, setIcon, toast } from "./core.js";
 import { fillRow, makeRow } from "./rows.js";
 import { GROUPS, refreshTimes } from "./words.js";
 
@@ -149,8 +149,10 @@ function remember() {
 $("#pause")?.addEventListener("click", async (event) => {
   const button = event.currentTarget;
   button.disabled = true;
-  try { await api(`/api/queue/${paused ? "resume" : "pause"}`, { method: "POST" }); showPaused(!paused); } catch (error) { toast(error.message); }
+  const wanted = !paused; // an event may change it before the answer is here
+  try { await api(`/api/queue/${wanted ? "pause" : "resume"}`, { method: "POST" }); showPaused(wanted); } catch (error) { toast(error.message); }
   button.disabled = false;
 });
 refreshTimes();
 setInterval(refreshTimes, 20000);
+ready();
