@@ -33,6 +33,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 LOGINS_PER_SECOND, LOGIN_BURST = 1 / 20, 8  # of one address, and for one name
+FLOWS_PER_SECOND, FLOW_BURST = 1.0, 60.0  # logins of one address that begin at a provider
 UPLOAD_BURST = 1000.0
 _DESKS = 4  # threads that ask the data bases; each has a connection to both
 _MOVERS = 6  # threads that write uploads, read results and draw slices
@@ -79,6 +80,7 @@ class Web:
 
             self.oidc = Provider(provider)
         self.logins = RateLimit(LOGINS_PER_SECOND, LOGIN_BURST)
+        self.flows = RateLimit(FLOWS_PER_SECOND, FLOW_BURST)
         self._background: set[asyncio.Task[object]] = set()
         self._desks = ThreadPoolExecutor(_DESKS, "desk")
         self._movers = ThreadPoolExecutor(_MOVERS, "mover")

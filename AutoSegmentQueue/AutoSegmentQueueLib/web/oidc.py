@@ -128,7 +128,7 @@ async def begin(request: Request) -> Response:
     """Send a browser to the provider."""
     web = web_of(request)
     provider = _provider(web)
-    if wait := web.logins.take(f"address:{client_of(request)}"):
+    if wait := web.flows.take(client_of(request)):
         raise Problem(429, "too many logins; wait a little", {"Retry-After": str(int(wait) + 1)})
     state, nonce, verifier, held = (secrets.token_urlsafe(36) for _ in range(4))
     address = await provider.begin(state, nonce, verifier)

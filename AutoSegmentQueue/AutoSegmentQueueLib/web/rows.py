@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from AutoSegmentQueueLib.ledger import Job, Ledger
@@ -13,8 +14,19 @@ from AutoSegmentQueueLib.states import ENDED, RETRYABLE
 from AutoSegmentQueueLib.status import Estimate, detail_of
 from AutoSegmentQueueLib.web.access import Principal
 
-_PLACES_SECONDS = 0.25  # how old positions in the queue may be
+_AGE_SECONDS = 0.25  # how old positions in the queue may be while it changes
 _ESTIMATE_SECONDS = 3.0
+_MOST_KNOWN = 1000
+_SHARE = 20  # reading the positions of a long queue may take this part of the time
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was read last, and until which event it is right; when it changes it is read anew only after a while."""
+
+    event: int
+    until: float
+    value: Any
 
 
 class Rows:
@@ -23,14 +35,13 @@ class Rows:
     def __init__(self, ledger: Ledger, settings: QueueSettings) -> None:
         self._ledger, self._settings = ledger, settings
         self._lock = threading.Lock()
-        self._places: dict[str, int] = {}
-        self._places_until = 0.0
-        self._estimate: Estimate | None = None
-        self._estimate_until = 0.0
+        self._known: dict[str, _Known] = {}
 
     def row(self, job: Job, handles: bool) -> dict[str, Any]:
         """Return one job; ``handles``: the one who asks may cancel, retry and delete it."""
-        places, estimate = self._read()
+        return self._row(job, handles, *self._read())
+
+    def _row(self, job: Job, handles: bool, places: dict[str, int], estimate: Estimate) -> dict[str, Any]:
         row = detail_of(job, estimate, time.time(), places.get(job.id))
         for private in ("output", "link_of", "parent"):
             row.pop(private)
@@ -52,20 +63,36 @@ class Rows:
 
     def rows(self, jobs: Sequence[Job], principal: Principal) -> list[dict[str, Any]]:
         """Return jobs as they are shown to somebody."""
-        return [self.row(job, principal.handles(job)) for job in jobs]
+        read = self._read()
+        return [self._row(job, principal.handles(job), *read) for job in jobs]
 
     def queue(self, user: str | None) -> dict[str, Any]:
         """Return what is said about the queue as a whole; ``user``: counts of this one's jobs only."""
         ledger = self._ledger
-        return {"counts": ledger.shown_counts(user), "paused": ledger.paused, "intake": ledger.fact("intake") or ""}
+        event = ledger.last_event()
+        counts = self._keep(f"counts {user}", event, 0.0, lambda: ledger.shown_counts(user))
+        return {"counts": counts, "paused": ledger.paused, "intake": ledger.fact("intake") or ""}
 
     def _read(self) -> tuple[dict[str, int], Estimate]:
-        now = time.monotonic()
+        event = self._ledger.last_event()  # whatever moves a job in the queue is an event
+        places = self._keep("places", event, _AGE_SECONDS, self._places)
+        estimate = self._keep("estimate", event, _ESTIMATE_SECONDS, self._estimate)
+        return places, estimate
+
+    def _places(self) -> dict[str, int]:
+        return {job: place for place, job in enumerate(self._ledger.waiting_ids())}
+
+    def _estimate(self) -> Estimate:
+        return Estimate(self._ledger, self._settings.slots)
+
+    def _keep(self, name: str, event: int, seconds: float, read: Callable[[], Any]) -> Any:
         with self._lock:
-            if now >= self._places_until:
-                self._places = {job: place for place, job in enumerate(self._ledger.waiting_ids())}
-                self._places_until = now + _PLACES_SECONDS
-            if self._estimate is None or now >= self._estimate_until:
-                self._estimate = Estimate(self._ledger, self._settings.slots)
-                self._estimate_until = now + _ESTIMATE_SECONDS
-            return self._places, self._estimate
+            known, now = self._known.get(name), time.monotonic()
+            if known is None or (known.event != event and now >= known.until):
+                value = read()
+                took = time.monotonic() - now
+                pause = max(seconds, _SHARE * took) if seconds else 0.0
+                if len(self._known) > _MOST_KNOWN:
+                    self._known.clear()
+                known = self._known[name] = _Known(event, now + pause, value)
+            return known.value
