@@ -30,6 +30,13 @@ _PET = "1.2.840.10008.5.1.4.1.1.128"
 _NEEDS_CONTENT_TIME = "1.2.840.10008.5.1.4.1.1.66."  # SEG, REG and their like: content date and time are Type 1
 _SECONDARY_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1")
+# What is written or read here itself, besides the tables.
+_OWN = frozenset(
+    (
+        "PatientName", "PatientID", "PatientIdentityRemoved", "DeidentificationMethod", "BurnedInAnnotation", "ImageType",
+        "LongitudinalTemporalInformationModified",
+    )
+)  # fmt: skip
 STRUCTURED_REPORTS = "1.2.840.10008.5.1.4.1.1.88."  # free text may stand anywhere in them
 
 
@@ -66,6 +73,18 @@ class Deidentifier:
             item.ROIName = f"ROI {item.get('ROINumber', '')}".strip()
         self._declare(dataset)
         return warnings
+
+    def leaves_alone(self, tag: BaseTag, vr: str) -> bool:
+        """True if `apply` passes a top-level element through whatever its value is; it may say no of some that it would pass."""
+        keyword = keyword_for_tag(tag)
+        is_judged = not keyword or tag.is_private or _is_layer(tag) or vr in ("SQ", "PN", "UN", *TIMES)
+        return not is_judged and keyword not in REMOVE | EMPTY | EMPTY_TIMES | DUMMY | _OWN
+
+    def forgets(self, tag: BaseTag, vr: str) -> bool:
+        """True if `apply` replaces the value of a top-level element by one that does not depend on it; it may say no of some."""
+        keyword = keyword_for_tag(tag)
+        is_blanked = vr == "PN" or (keyword in EMPTY | DUMMY and not self._keeps(keyword))
+        return vr != "SQ" and keyword not in _OWN and (is_blanked or (vr in TIMES and self.dates is Dates.REMOVE))
 
     def _digest(self, text: str) -> str:
         return hashlib.sha256(f"{self.salt}\0identity\0{text}".encode()).hexdigest()

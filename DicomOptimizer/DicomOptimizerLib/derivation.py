@@ -7,12 +7,13 @@ from functools import lru_cache
 
 import numpy as np
 from DicomWorkbenchLib.decimals import LONGEST, decimal_string
+from DicomWorkbenchLib.geometry import FloatArray
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from DicomOptimizerLib.elements import has, numbers, put, remove, texts
+from DicomOptimizerLib.elements import has, numbers, pair, put, remove, texts
 from DicomOptimizerLib.greyscale import GreyMap
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.settings import Compression
@@ -110,7 +111,7 @@ def describe(dataset: Dataset, treatment: Treatment, number: int) -> list[str]:
     old_class = str(dataset.SOPClassUID)
     _mark_derived(dataset, treatment, old_class)
     put(dataset, "InstanceNumber", number)
-    _shorten_decimals(dataset)
+    shorten_decimals(dataset)
     _recount(dataset, treatment, number)
     if treatment.changes_pixels:
         for keyword in _PIXEL_STATISTICS:
@@ -137,7 +138,7 @@ def _mark_derived(dataset: Dataset, treatment: Treatment, sop_class: str) -> Non
         put(dataset, "DerivationDescription", treatment.description[:_LONGEST_DESCRIPTION])
 
 
-def _shorten_decimals(dataset: Dataset) -> None:
+def shorten_decimals(dataset: Dataset) -> None:
     """Write decimal strings that the input wrote too long with the 16 characters they may have (PS3.5 6.2)."""
     for tag, element in list(dataset.items()):
         value = element.value
@@ -175,13 +176,12 @@ def _drop_overlays(dataset: Dataset, *, in_pixels_only: bool) -> list[str]:
 
 
 def _resize_statements(dataset: Dataset, resize: Resize, warnings: list[str]) -> None:
-    spacing = _pair(dataset, "PixelSpacing")
+    spacing = pair(dataset, "PixelSpacing")
     origin, orientation = numbers(dataset, "ImagePositionPatient"), numbers(dataset, "ImageOrientationPatient")
     if origin is not None and orientation is not None and spacing is not None:
-        moved = resize.origin(origin, orientation, spacing)
-        put(dataset, "ImagePositionPatient", [decimal_string(round(float(value), 9)) for value in moved])
+        put(dataset, "ImagePositionPatient", moved_position(resize, origin, orientation, spacing))
     for keyword in _SPACINGS:
-        old = _pair(dataset, keyword)
+        old = pair(dataset, keyword)
         if old is not None:
             put(dataset, keyword, [decimal_string(value) for value in resize.spacing(old)])
     shutters = [tag for tag in _SHUTTERS if tag in dataset]
@@ -191,9 +191,11 @@ def _resize_statements(dataset: Dataset, resize: Resize, warnings: list[str]) ->
         warnings.append("a display shutter was left out, it does not fit the new image")
 
 
-def _pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
-    values = numbers(dataset, keyword)
-    return (float(values[0]), float(values[1])) if values is not None and len(values) == 2 else None
+def moved_position(
+    resize: Resize, origin_lps: FloatArray, orientation_lps: FloatArray, spacing: tuple[float, float]
+) -> list[str]:
+    """Write ImagePositionPatient of the new image, from its old position, orientation and spacing."""
+    return [decimal_string(round(float(value), 9)) for value in resize.origin(origin_lps, orientation_lps, spacing)]
 
 
 def _grey_statements(dataset: Dataset, treatment: Treatment) -> None:

@@ -24,6 +24,11 @@ def _entry(keyword: str) -> tuple[BaseTag, str]:
     return Tag(tag), "US" if vr == "US or SS" else vr
 
 
+def tag_of(keyword: str) -> BaseTag:
+    """Return the tag of a keyword of the dictionary."""
+    return _entry(keyword)[0]
+
+
 @lru_cache(maxsize=4096)
 def _element(keyword: str, value: str | int) -> RawDataElement:
     tag, vr = _entry(keyword)
@@ -63,6 +68,12 @@ def numbers(dataset: Dataset, keyword: str) -> FloatArray | None:
         text = value.strip(b" \0")
         return np.array([float(part) for part in text.split(b"\\")]) if text else None
     return None if value is None or value == "" else np.atleast_1d(np.asarray(value, dtype=float))
+
+
+def pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Return the two values of a DS element, such as PixelSpacing; None if there are not two."""
+    values = numbers(dataset, keyword)
+    return (float(values[0]), float(values[1])) if values is not None and len(values) == 2 else None
 
 
 def texts(dataset: Dataset, keyword: str) -> list[str]:

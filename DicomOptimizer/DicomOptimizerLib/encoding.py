@@ -46,15 +46,18 @@ def set_pixels(dataset: Dataset, image: NDArray[Any], compression: Compression) 
         ("PixelRepresentation", int(image.dtype.kind == "i")),
     ):
         put(dataset, keyword, value)
-    if compression is Compression.NONE:
-        data = image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
-        dataset.PixelData = data + b"\0" * (len(data) % 2)
-        dataset["PixelData"].VR = "OB" if bits == 8 else "OW"
-    else:
-        dataset.PixelData = encapsulate([compressed(image, compression)], has_bot=True)
-        dataset["PixelData"].VR = "OB"
+    dataset.PixelData, vr = pixel_value(image, compression)
+    dataset["PixelData"].VR = vr
     dataset["PixelData"].is_undefined_length = compression is not Compression.NONE
     dataset.file_meta.TransferSyntaxUID = UID(TRANSFER_SYNTAX[compression])
+
+
+def pixel_value(image: NDArray[Any], compression: Compression) -> tuple[bytes, str]:
+    """Return the value of PixelData for one image, and its value representation."""
+    if compression is not Compression.NONE:
+        return encapsulate([compressed(image, compression)], has_bot=True), "OB"
+    data = image.astype(image.dtype.newbyteorder("<"), copy=False).tobytes()
+    return data + b"\0" * (len(data) % 2), "OB" if image.dtype.itemsize == 1 else "OW"
 
 
 def compressed(image: NDArray[Any], compression: Compression) -> bytes:

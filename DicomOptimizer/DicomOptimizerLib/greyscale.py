@@ -46,7 +46,7 @@ class GreyMap:
         if self.has_padding:
             grey += np.uint8(1)
             if valid is not None:
-                grey[~valid] = 0
+                grey *= valid.view(np.uint8)
         return grey
 
 

@@ -9,10 +9,9 @@ from types import TracebackType
 
 from DicomWorkbenchLib.errors import ProcessError, WorkbenchError
 from DicomWorkbenchLib.progress import CancelToken
-from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.slices import FileResult, Job
-from DicomOptimizerLib.worker import Task, attempt, do, receive, send
+from DicomOptimizerLib.worker import Doer, Task, receive, send
 from DicomOptimizerLib.workers import Worker, can_fork, start
 
 FEWEST_TASKS = (
@@ -61,10 +60,10 @@ class WorkerPool:
             yield from self._run_there(tasks, cancel)
 
     def _run_here(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
-        uids = UidMap(self._job.salt)
+        doer = Doer(self._job)
         for number, task in enumerate(tasks):
             cancel.check()
-            yield number, attempt(lambda t=task: do(t, self._job, uids))  # type: ignore[misc]
+            yield number, doer.attempt(task)
 
     def _run_there(self, tasks: Sequence[Task], cancel: CancelToken) -> Iterator[Outcome]:
         waiting: queue.SimpleQueue[range] = queue.SimpleQueue()

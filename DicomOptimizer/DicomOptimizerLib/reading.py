@@ -6,6 +6,7 @@ import hashlib
 import io
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import pydicom
 from DicomWorkbenchLib.errors import FileError
@@ -30,6 +31,10 @@ _UNDEFINED = 0xFFFFFFFF
 _CHARSET = 0x00080005
 _LATIN = ["iso8859"]
 _ITEM = b"\xfe\xff\x00\xe0"
+_MARK = b"DICM\x02\0\0\0UL\x04\0"  # at byte 128, before the length of the file meta information
+_PLAIN_SYNTAX = b"\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+_PIXEL_DATA = 0x7FE00010
+META_START = 144  # where the file meta information begins, behind its length
 _BROKEN = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError)
 
 
@@ -40,12 +45,22 @@ def read_file(path: Path, origin: str) -> tuple[Dataset, str, int]:
     ------
     FileError : it cannot be read or is no DICOM; the message names it.
     """
+    content, digest = read_content(path, origin)
+    return dataset_of(content, origin), digest, len(content)
+
+
+def read_content(path: Path, origin: str) -> tuple[bytes, str]:
+    """Read a whole file once: its bytes and their SHA-256; raises FileError like `read_file`."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise FileError(f"{origin} cannot be read: {error.strerror or error}") from error
-    digest = hashlib.sha256(content).hexdigest()
-    return parse(content) or _by_pydicom(content, origin), digest, len(content)
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def dataset_of(content: bytes, origin: str) -> Dataset:
+    """Take the bytes of a file apart; raises FileError like `read_file`."""
+    return parse(content) or _by_pydicom(content, origin)
 
 
 def parse(content: bytes) -> Dataset | None:
@@ -53,9 +68,9 @@ def parse(content: bytes) -> Dataset | None:
 
     Values stay bytes until somebody asks for them; sequences are taken apart at once, which is several times faster here than later.
     """
-    if content[128:140] != b"DICM\x02\0\0\0UL\x04\0":
+    if content[128:140] != _MARK:
         return None
-    after_meta = 144 + int.from_bytes(content[140:144], "little")
+    after_meta = META_START + int.from_bytes(content[140:META_START], "little")
     meta = _dataset(content, 132, after_meta, _LATIN)
     if meta is None or meta.get("TransferSyntaxUID") != ExplicitVRLittleEndian:
         return None
@@ -93,6 +108,52 @@ def _dataset(content: bytes, at: int, end: int, charset: list[str]) -> Dataset |
     dataset = Dataset(elements)
     dataset.set_original_encoding(False, True, charset)
     return dataset
+
+
+class Element(NamedTuple):
+    """An element as it lies in a file: tag, value representation, and all of its bytes."""
+
+    tag: BaseTag
+    vr: str
+    content: bytes
+
+
+def meta_end(content: bytes) -> int | None:
+    """Return where the data set of a file in explicit VR little endian begins; None for files of other kinds."""
+    end = META_START + int.from_bytes(content[140:META_START], "little")
+    return end if content[128:140] == _MARK and content.find(_PLAIN_SYNTAX, META_START, end) > 0 else None
+
+
+def span_at(content: bytes, at: int) -> tuple[int, int] | None:
+    """Return where the value of the element at a place begins and ends; None if its length is undefined or makes no sense."""
+    entry = _LENGTHS.get(content[at + 4 : at + 6])
+    if entry is None or at + entry[0] > len(content):
+        return None
+    length = entry[1].unpack_from(content, at + entry[2])[0]
+    first = at + entry[0]
+    return (first, first + length) if first + length <= len(content) else None
+
+
+def top_elements(content: bytes, at: int, until: int = _PIXEL_DATA) -> tuple[list[Element], int]:
+    """Cut a data set in explicit VR little endian into its elements, up to tag ``until``; returns also where that one begins.
+
+    Raises
+    ------
+    ValueError : there is no such tag, elements are out of order, or of undefined length.
+    """
+    found: list[Element] = []
+    last = -1
+    while at + 8 <= len(content):
+        group, number = _TAG.unpack_from(content, at)
+        tag = BaseTag(group << 16 | number)
+        span = span_at(content, at)
+        if tag >= until:
+            return found, at
+        if span is None or tag <= last:
+            break
+        found.append(Element(tag, content[at + 4 : at + 6].decode("ascii"), content[at : span[1]]))
+        last, at = tag, span[1]
+    raise ValueError("the file's elements cannot be told apart")
 
 
 def _items(content: bytes, at: int, end: int, charset: list[str]) -> list[Dataset] | None:

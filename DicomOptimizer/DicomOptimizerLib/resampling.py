@@ -6,6 +6,7 @@ borders; at a factor of one it is bilinear interpolation. It is not ITK's "linea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 FILTER_NAME = "bilinear (antialiased triangle filter)"
 SAME_WEIGHT = 1e-6  # float32 rounding of equal weights
+ROWS_AT_ONCE = 32  # new rows
 LEAST_WEIGHT = 0.5  # a new pixel is padding where less than half of its weight fell on true pixels
 FloatImage = NDArray[np.float32]
 
@@ -62,8 +64,23 @@ def resize_for(rows: int, columns: int, longer_side: int | None) -> Resize | Non
     return Resize((rows, columns), (max(1, round(rows / factor)), max(1, round(columns / factor))))
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """Neighbouring new pixels that are made in one go: which old ones each tap of the filter reads, and how much they weigh.
+
+    ``taps`` count from the first of the old pixels in ``reads``; ``weights`` are (taps, new pixels). ``is_even``: all new pixels weigh
+    alike, and to both sides alike, as with a whole factor; two taps then share a multiplication.
+    """
+
+    makes: slice
+    reads: slice
+    taps: tuple[slice | NDArray[np.intp], ...]
+    weights: NDArray[np.float32]
+    is_even: bool
+
+
 @lru_cache(maxsize=32)
-def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _filter(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Return per new pixel the old ones it reads (new, taps) and their weights, which sum to one.
 
     Near the borders an index may lie outside; its weight is 0 there.
@@ -81,65 +98,110 @@ def _taps(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     return index[:, used], weights.astype(np.float32)
 
 
-def _along_rows(image: FloatImage, new: int) -> FloatImage:
-    """Reduce the first axis; a transposed image serves for the other one."""
-    old = image.shape[0]
-    index, weights = _taps(old, new)
-    out = np.empty((new, image.shape[1]), dtype=np.float32, order="C" if image.flags.c_contiguous else "F")
+@lru_cache(maxsize=32)
+def _pieces(old: int, new: int, most: int) -> tuple[_Piece, ...]:
+    """Cut the new pixels of one axis into pieces of at most ``most``; what reaches beyond the borders is apart from the inner part."""
+    index, weights = _filter(old, new)
     inner = np.flatnonzero((index[:, 0] >= 0) & (index[:, -1] < old))
     first, last = (int(inner[0]), int(inner[-1]) + 1) if len(inner) else (new, new)
+    found = []
     for start, stop in ((0, first), (first, last), (last, new)):
-        if start < stop:
-            _weigh(image, np.clip(index[start:stop], 0, old - 1), weights[start:stop], out[start:stop])
+        weight = weights[start:stop]
+        is_even = bool(
+            len(weight) and weight.shape[1] % 2 == 0 and np.abs(weight - weight[0, ::-1]).max() < SAME_WEIGHT
+        )
+        for begin in range(start, stop, most):
+            end = min(begin + most, stop)
+            found.append(_piece(np.clip(index[begin:end], 0, old - 1), weights[begin:end], begin, is_even))
+    return tuple(found)
+
+
+def _piece(index: NDArray[np.intp], weights: NDArray[np.float32], begin: int, is_even: bool) -> _Piece:
+    low, high = int(index.min()), int(index.max()) + 1
+    taps = tuple(_evenly(column - low) for column in index.T)
+    return _Piece(slice(begin, begin + len(index)), slice(low, high), taps, np.ascontiguousarray(weights.T), is_even)
+
+
+def _evenly(chosen: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Turn evenly spaced indices (a whole reduction factor) into a slice, which reads several times faster."""
+    step = int(chosen[1] - chosen[0]) if len(chosen) > 1 else 0
+    if step > 0 and (np.diff(chosen) == step).all():
+        return slice(int(chosen[0]), int(chosen[-1]) + 1, step)
+    return chosen
+
+
+def _weigh(
+    picked: Sequence[FloatImage], weights: Sequence[NDArray[np.float32]], is_even: bool, out: FloatImage
+) -> None:
+    """Add up what the taps picked."""
+    taps = len(picked)
+    if is_even:
+        np.add(picked[0], picked[-1], out=out)
+        out *= weights[0].flat[0]
+        for tap in range(1, taps // 2):
+            pair = picked[tap] + picked[taps - 1 - tap]
+            pair *= weights[tap].flat[0]
+            out += pair
+        return
+    np.multiply(picked[0], weights[0], out=out)
+    for tap in range(1, taps):
+        out += picked[tap] * weights[tap]
+
+
+def _along_columns(image: FloatImage, new: int) -> FloatImage:
+    """Reduce the second axis."""
+    out = np.empty((len(image), new), dtype=np.float32)
+    phases: dict[tuple[int, int], FloatImage] = {}
+    for piece in _pieces(image.shape[1], new, new):
+        picked = [_columns(image, tap, piece.reads.start, phases) for tap in piece.taps]
+        _weigh(picked, list(piece.weights), piece.is_even, out[:, piece.makes])
     return out
 
 
-def _weigh(image: FloatImage, index: NDArray[np.intp], weights: NDArray[np.float32], out: FloatImage) -> None:
-    taps = index.shape[1]
-    is_whole = taps % 2 == 0 and bool(np.abs(weights - weights[0, ::-1]).max() < SAME_WEIGHT)
-    if is_whole:  # a whole factor: every new pixel weighs alike, and to both sides
-        np.add(_picked(image, index[:, 0]), _picked(image, index[:, -1]), out=out)
-        out *= weights[0, 0]
-        for tap in range(1, taps // 2):
-            pair = _picked(image, index[:, tap]) + _picked(image, index[:, taps - 1 - tap])
-            pair *= weights[0, tap]
-            out += pair
-        return
-    np.multiply(_picked(image, index[:, 0]), weights[:, 0, None], out=out)
-    for tap in range(1, taps):
-        out += _picked(image, index[:, tap]) * weights[:, tap, None]
+def _columns(
+    image: FloatImage, tap: slice | NDArray[np.intp], first: int, phases: dict[tuple[int, int], FloatImage]
+) -> FloatImage:
+    """Read columns; every n-th ones from a copy in which they lie side by side, since arithmetic on strided columns is slow."""
+    if not isinstance(tap, slice):
+        return image[:, tap + first]
+    start, count = tap.start + first, len(range(tap.start, tap.stop, tap.step))
+    phase = (start % tap.step, tap.step)
+    if phase not in phases:
+        phases[phase] = np.ascontiguousarray(image[:, phase[0] :: tap.step])
+    return phases[phase][:, start // tap.step : start // tap.step + count]
 
 
-def _picked(image: FloatImage, rows: NDArray[np.intp]) -> FloatImage:
-    """Read rows as a strided view where they are evenly spaced (a whole reduction factor), which is several times faster."""
-    step = int(rows[1] - rows[0]) if len(rows) > 1 else 0
-    if step > 0 and (np.diff(rows) == step).all():
-        return image[rows[0] : rows[-1] + 1 : step]
-    return image[rows]
+def resample(image: NDArray[np.generic], new: tuple[int, int], factor: NDArray[np.float32] | None = None) -> FloatImage:
+    """Resample (rows, columns) to a smaller size without padding; ``factor`` multiplies the old pixels.
 
-
-def resample(image: NDArray[np.generic], new: tuple[int, int]) -> FloatImage:
-    """Resample (rows, columns) to a smaller size without padding."""
-    reduced = _along_rows(np.ascontiguousarray(image, dtype=np.float32), new[0])
-    return np.ascontiguousarray(_along_rows(reduced.T, new[1]).T)
+    Rows are reduced a few at a time, so that what lies in between stays in the processor's cache.
+    """
+    reduced = np.empty((new[0], image.shape[1]), dtype=np.float32)
+    for piece in _pieces(image.shape[0], new[0], ROWS_AT_ONCE):
+        rows = image[piece.reads].astype(np.float32)
+        if factor is not None:
+            rows *= factor[piece.reads]
+        _weigh([rows[tap] for tap in piece.taps], list(piece.weights[:, :, None]), piece.is_even, reduced[piece.makes])
+    return _along_columns(reduced, new[1])
 
 
 class _LastMask:
     """The mask seen last and what follows from it: the round field of view of a scanner is the same on every slice."""
 
     valid: NDArray[np.bool_] | None = None
+    factor: FloatImage = np.empty((0, 0), dtype=np.float32)
     still: NDArray[np.bool_] = np.empty((0, 0), dtype=bool)
     inverse: FloatImage = np.empty((0, 0), dtype=np.float32)
 
 
-def _after_mask(valid: NDArray[np.bool_], new: tuple[int, int]) -> tuple[NDArray[np.bool_], FloatImage]:
-    """Return the mask of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
+def _after_mask(valid: NDArray[np.bool_], new: tuple[int, int]) -> tuple[FloatImage, NDArray[np.bool_], FloatImage]:
+    """Return the mask as numbers, that of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
     last = _LastMask
     if last.valid is None or last.still.shape != new or not np.array_equal(valid, last.valid):
         weight = resample(valid, new)
-        last.valid, last.still = valid, weight >= LEAST_WEIGHT
+        last.valid, last.factor, last.still = valid, valid.astype(np.float32), weight >= LEAST_WEIGHT
         last.inverse = np.where(last.still, 1 / np.maximum(weight, LEAST_WEIGHT), 0).astype(np.float32)
-    return last.still, last.inverse
+    return last.factor, last.still, last.inverse
 
 
 def resample_masked(
@@ -151,8 +213,8 @@ def resample_masked(
     -------
     The new image (0 where padding) and the new mask of true pixels.
     """
-    still, inverse = _after_mask(valid, new)
-    total = resample(np.multiply(image, valid, dtype=np.float32), new)
+    factor, still, inverse = _after_mask(valid, new)
+    total = resample(image, new, factor)
     total *= inverse
     return total, still.copy()
 

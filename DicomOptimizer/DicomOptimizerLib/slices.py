@@ -1,4 +1,4 @@
-"""One slice from file to file: read, hash, resample, reduce, describe, map UIDs, write."""
+"""One slice: what is to be done with it, and its pixels, resampled and reduced."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 from DicomWorkbenchLib.headers import quiet_pydicom
 from DicomWorkbenchLib.pixels import decode_pixels
-from DicomWorkbenchLib.uids import UidMap
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from DicomOptimizerLib.deidentify import Deidentifier
-from DicomOptimizerLib.derivation import Treatment, describe, state_sources
-from DicomOptimizerLib.encoding import set_pixels
-from DicomOptimizerLib.reading import read_file
-from DicomOptimizerLib.references import Changes, rewire
+from DicomOptimizerLib.derivation import Treatment
+from DicomOptimizerLib.references import Changes
 from DicomOptimizerLib.resampling import resample, resample_masked
-from DicomOptimizerLib.writing import save
 
 
 @dataclass(frozen=True)
@@ -155,25 +151,3 @@ def _back_to_stored(
         padding = _stored_number(dataset, "PixelPaddingValue", dtype)
         image[~valid] = padding if padding is not None else 0
     return image
-
-
-def process(task: SliceTask, job: Job, uids: UidMap) -> FileResult:
-    """Make one slice of the output.
-
-    Raises
-    ------
-    PixelDataError : its pixels cannot be read.
-    FileError : the file cannot be read at all.
-    """
-    dataset, digest, size = read_file(task.path, task.origin)
-    treatment = job.treatments[task.treatment]
-    stored = stored_pixels(dataset, task.origin)
-    image = new_pixels(dataset, stored, treatment)
-    source = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
-    notes = job.deidentify.apply(dataset) if job.deidentify else []
-    notes += describe(dataset, treatment, task.number)
-    rewire(dataset, job.changes)
-    uids.apply(dataset)
-    state_sources(dataset, treatment, source if job.deidentify is None else None)
-    set_pixels(dataset, image, treatment.compression)
-    return FileResult(digest, size, save(dataset, task.target), tuple(notes))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import struct
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from DicomWorkbenchLib.errors import FileError, WorkbenchError
+from DicomWorkbenchLib.errors import WorkbenchError
 from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.linked import LinkedTask, process_linked
+from DicomOptimizerLib.making import SliceMaker
 from DicomOptimizerLib.passing import CopyTask, process_copy
-from DicomOptimizerLib.slices import FileResult, Job, SliceTask, process
+from DicomOptimizerLib.reading import read_content
+from DicomOptimizerLib.slices import FileResult, Job, SliceTask
 
 _LENGTH = struct.Struct("<Q")
 
@@ -33,27 +33,31 @@ class HashTask:
 Task = SliceTask | LinkedTask | CopyTask | HashTask
 
 
-def do(task: Task, job: Job, uids: UidMap) -> FileResult:
-    """Do one task."""
-    if isinstance(task, SliceTask):
-        return process(task, job, uids)
-    if isinstance(task, LinkedTask):
-        return process_linked(task, job, uids)
-    if isinstance(task, CopyTask):
-        return process_copy(task, job, uids)
-    try:
-        content = task.path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{task.origin} cannot be read: {error.strerror or error}") from error
-    return FileResult(hashlib.sha256(content).hexdigest(), len(content))
+class Doer:
+    """Does the tasks of one job, in one process."""
 
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._uids = UidMap(job.salt)
+        self._slices = SliceMaker(job, self._uids)
 
-def attempt(work: Callable[[], FileResult]) -> FileResult | WorkbenchError | OSError:
-    """Return the result, or the error that a task may end with."""
-    try:
-        return work()
-    except (WorkbenchError, OSError) as error:
-        return error
+    def do(self, task: Task) -> FileResult:
+        """Do one task."""
+        if isinstance(task, SliceTask):
+            return self._slices.make(task)
+        if isinstance(task, LinkedTask):
+            return process_linked(task, self._job, self._uids)
+        if isinstance(task, CopyTask):
+            return process_copy(task, self._job, self._uids)
+        content, digest = read_content(task.path, task.origin)
+        return FileResult(digest, len(content))
+
+    def attempt(self, task: Task) -> FileResult | WorkbenchError | OSError:
+        """Return the result, or the error that a task may end with."""
+        try:
+            return self.do(task)
+        except (WorkbenchError, OSError) as error:
+            return error
 
 
 def send(stream: IO[bytes], message: Any) -> None:
@@ -81,10 +85,9 @@ def main() -> None:
 def answer(requests: IO[bytes], results: IO[bytes]) -> None:
     """Answer batches of tasks until the other end is gone."""
     try:
-        job: Job = receive(requests)
-        uids = UidMap(job.salt)
+        doer = Doer(receive(requests))
         while True:
             batch: list[Task] = receive(requests)
-            send(results, [attempt(lambda t=task: do(t, job, uids)) for task in batch])  # type: ignore[misc]
+            send(results, [doer.attempt(task) for task in batch])
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from DicomOptimizerLib.encoding import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
@@ -29,23 +31,36 @@ _PLAIN_TEXT = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI")) 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _SEQUENCE_END = struct.pack("<HH", 0xFFFE, 0xE000), struct.pack("<HH", 0xFFFE, 0xE0DD)
 _SHORT_LIMIT = 0xFFFF
+_PIXEL_DATA = BaseTag(0x7FE00010)
 
 
 def save(dataset: Dataset, target: Path) -> int:
     """Write a data set as a DICOM file with fresh file meta information; returns its size in bytes."""
+    return store([encoded(dataset)], target)
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """Return a data set as a DICOM file with fresh file meta information."""
     dataset.file_meta = _meta(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_little_endian and not syntax.is_deflated:
-        with quiet_pydicom():
-            content = encode_file(dataset)
-    else:
+    with quiet_pydicom():
+        if syntax.is_little_endian and not syntax.is_deflated:
+            return encode_file(dataset)
         buffer = io.BytesIO()
-        with quiet_pydicom():
-            pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-        content = buffer.getvalue()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(content)
-    return len(content)
+        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+        return buffer.getvalue()
+
+
+def store(parts: Sequence[bytes], target: Path) -> int:
+    """Write a new file; returns its size in bytes."""
+    try:
+        file = target.open("wb")
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.open("wb")
+    with file:
+        file.writelines(parts)
+        return file.tell()
 
 
 def _meta(dataset: Dataset) -> FileMetaDataset:
@@ -61,12 +76,35 @@ def _meta(dataset: Dataset) -> FileMetaDataset:
 
 def encode_file(dataset: Dataset) -> bytes:
     """Return a whole DICOM file (PS3.10 7.1); the transfer syntax of the file meta must be little endian and not deflated."""
-    meta = _Encoder(implicit=False).encode(dataset.file_meta, default_encoding)
-    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(meta))
+    head = part_10_head([_Encoder(implicit=False).encode(dataset.file_meta, default_encoding)])
     implicit = dataset.file_meta.TransferSyntaxUID == ImplicitVRLittleEndian
     if dataset.original_encoding[0] is not False and not implicit:  # elements of implicit files do not know US from SS
         correct_ambiguous_vr(dataset, True)
-    return b"".join((b"\0" * 128, b"DICM", length, meta, _Encoder(implicit).encode(dataset, default_encoding)))
+    return head + _Encoder(implicit).encode(dataset, default_encoding)
+
+
+def part_10_head(meta: Sequence[bytes]) -> bytes:
+    """Return all that stands before the data set, from the elements of the file meta information."""
+    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, sum(map(len, meta)))
+    return b"".join((b"\0" * 128, b"DICM", length, *meta))
+
+
+def element(tag: BaseTag, vr: str, value: bytes) -> bytes:
+    """Return an element in explicit VR little endian; its value is padded to even length."""
+    value += (b"\0" if vr == "UI" else b" ") * (len(value) % 2)
+    return _EXPLICIT.head(tag, vr, len(value)) + value
+
+
+def one_item(tag: BaseTag, item: bytes) -> bytes:
+    """Return a sequence of one item in explicit VR little endian."""
+    return _EXPLICIT.head(tag, "SQ", len(item) + 8) + _ITEM + struct.pack("<I", len(item)) + item
+
+
+def pixel_element(value: bytes, vr: str, *, encapsulated: bool) -> bytes:
+    """Return the pixel data in explicit VR little endian."""
+    if encapsulated:
+        return b"".join((_EXPLICIT.head(_PIXEL_DATA, vr, _UNDEFINED), value, _SEQUENCE_END, b"\0\0\0\0"))
+    return _EXPLICIT.head(_PIXEL_DATA, vr, len(value)) + value
 
 
 class _Encoder:
@@ -86,27 +124,27 @@ class _Encoder:
         element = dataset.get_item(tag)
         if isinstance(element, RawDataElement) and self._passes(element):
             value = element.value or b""
-            parts += (self._head(tag, str(element.VR), len(value)), value)
+            parts += (self.head(tag, str(element.VR), len(value)), value)
             return
         element = dataset[tag]
         if element.VR == "SQ":
             body = b"".join(self._item(item, charset) for item in element.value or ())
-            parts += (self._head(tag, "SQ", len(body)), body)
+            parts += (self.head(tag, "SQ", len(body)), body)
         elif element.VR in _PLAIN_TEXT:
             text = _text(element)
             parts += (
-                (self._head(tag, element.VR, len(text)), text)
+                (self.head(tag, element.VR, len(text)), text)
                 if len(text) <= _SHORT_LIMIT
                 else (self._by_pydicom(element, charset),)
             )
         elif element.VR == "US":
             value = element.value
             numbers = [] if value is None else [value] if isinstance(value, int) else list(value)
-            parts += (self._head(tag, "US", 2 * len(numbers)), struct.pack(f"<{len(numbers)}H", *numbers))
+            parts += (self.head(tag, "US", 2 * len(numbers)), struct.pack(f"<{len(numbers)}H", *numbers))
         elif element.VR in ("OB", "OW") and isinstance(element.value, bytes) and not element.is_undefined_length:
-            parts += (self._head(tag, element.VR, len(element.value)), element.value)
+            parts += (self.head(tag, element.VR, len(element.value)), element.value)
         elif element.is_undefined_length and isinstance(element.value, bytes):
-            parts += (self._head(tag, element.VR, _UNDEFINED), element.value, _SEQUENCE_END, b"\0\0\0\0")
+            parts += (self.head(tag, element.VR, _UNDEFINED), element.value, _SEQUENCE_END, b"\0\0\0\0")
         else:
             parts.append(self._by_pydicom(element, charset))
 
@@ -121,7 +159,8 @@ class _Encoder:
             and (self._implicit or raw.VR in _LONG or len(raw.value or b"") <= _SHORT_LIMIT)
         )
 
-    def _head(self, tag: Any, vr: str, length: int) -> bytes:
+    def head(self, tag: Any, vr: str, length: int) -> bytes:
+        """Return tag, value representation and length of an element."""
         if self._implicit:
             return struct.pack("<HHI", tag.group, tag.element, length)
         if vr in _LONG:
@@ -137,6 +176,9 @@ class _Encoder:
         buffer.is_little_endian, buffer.is_implicit_VR = True, self._implicit
         write_data_element(buffer, element, convert_encodings(charset))
         return bytes(buffer.getvalue())
+
+
+_EXPLICIT = _Encoder(implicit=False)
 
 
 def _text(element: DataElement) -> bytes:

@@ -77,8 +77,10 @@ def apply_window(values: ArrayLike, window: Window, maximum: int = 255) -> NDArr
     """
     scaled = np.asarray(values, dtype=np.float32) - np.float32(window.low)
     scaled *= np.float32(maximum / (window.width - 1))
-    np.nan_to_num(scaled, copy=False, nan=0.0, posinf=maximum, neginf=0.0)
-    np.clip(np.rint(scaled, out=scaled), 0, maximum, out=scaled)
+    np.rint(scaled, out=scaled)
+    np.fmin(
+        np.fmax(scaled, np.float32(0), out=scaled), np.float32(maximum), out=scaled
+    )  # fmax drops NaN, a clip would not
     return scaled.astype(np.uint8 if maximum <= 255 else np.uint16)
 
 
