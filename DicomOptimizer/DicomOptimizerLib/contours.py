@@ -26,6 +26,11 @@ class Contour:
     kind: str
     source: int | None = None
 
+    def extent(self, stack: SliceStack) -> tuple[float, float] | None:
+        """Lowest and highest position along the slices' normal, mm; None without points."""
+        heights = stack.position_of(self.points_lps_mm)
+        return (float(heights.min()), float(heights.max())) if len(heights) else None
+
 
 @dataclass(frozen=True)
 class PlacedContour:
@@ -106,8 +111,7 @@ def _planes(contours: Sequence[Contour], stack: SliceStack) -> tuple[list[list[C
     flat: list[tuple[float, Contour]] = []
     loose = []
     for contour in contours:
-        heights = stack.position_of(contour.points_lps_mm)
-        low, high = (float(heights.min()), float(heights.max())) if len(heights) else (0.0, np.inf)
+        low, high = contour.extent(stack) or (0.0, np.inf)
         if contour.kind in CLOSED and high - low <= max(FLAT_SHARE * step, SAME_PLANE_MM):
             flat.append(((low + high) / 2, contour))
         else:
@@ -123,8 +127,8 @@ def _planes(contours: Sequence[Contour], stack: SliceStack) -> tuple[list[list[C
 
 
 def _position(group: Sequence[Contour], stack: SliceStack) -> float:
-    heights = stack.position_of(group[0].points_lps_mm)
-    return float(heights.min() + heights.max()) / 2
+    low, high = group[0].extent(stack) or (0.0, 0.0)
+    return (low + high) / 2
 
 
 def _slice_of(contour: Contour, stack: SliceStack) -> int | None:

@@ -84,10 +84,10 @@ class SliceMaker:
         """Return the file of the output, warnings, and the elements that `Stencil` and the pixels depend on."""
         job, treatment = self._job, self._job.treatments[task.treatment]
         dataset = dataset_of(content, task.origin)
-        if not has(dataset, "SOPClassUID") or not has(dataset, "SOPInstanceUID"):
-            raise FileError(f"{task.origin} does not say which image it is: SOPClassUID or SOPInstanceUID is missing")
         facts = _facts(dataset)
         image = new_pixels(dataset, stored_pixels(dataset, task.origin), treatment)
+        if not has(dataset, "SOPClassUID") or not has(dataset, "SOPInstanceUID"):
+            raise FileError(f"{task.origin} does not say which image it is: SOPClassUID or SOPInstanceUID is missing")
         source = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)
         notes = job.deidentify.apply(dataset) if job.deidentify else []
         notes += describe(dataset, treatment, task.number)

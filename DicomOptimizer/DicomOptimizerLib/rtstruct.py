@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from DicomWorkbenchLib.decimals import decimal_strings
@@ -84,8 +85,28 @@ def _stack_of(items: Sequence[Dataset], where: dict[str, tuple[int, int]]) -> in
     return max(votes, key=votes.__getitem__) if votes else 0
 
 
+class _ContourInFile(Contour):
+    """A contour whose coordinates stay text until somebody needs them: most contours stay as they are, or are dropped."""
+
+    def __init__(self, item: Dataset, kind: str, source: int) -> None:
+        self.__dict__.update(item=item, kind=kind, source=source)
+
+    @cached_property
+    def points_lps_mm(self) -> FloatArray:
+        return points_of(self.__dict__["item"])
+
+    def extent(self, stack: SliceStack) -> tuple[float, float] | None:
+        raw = self.__dict__["item"].get_item(_DATA) if _DATA in self.__dict__["item"] else None
+        if raw is None or not isinstance(raw.value, bytes) or tuple(map(abs, stack.normal_lps)) != (0, 0, 1):
+            return super().extent(stack)
+        texts_xyz = raw.value.strip(b" \0").split(b"\\")
+        whole = len(texts_xyz) // 3 * 3
+        heights = [float(text) * stack.normal_lps[2] for text in set(texts_xyz[2:whole:3])]  # mostly one for all points
+        return (min(heights), max(heights)) if heights else None
+
+
 def _contour(number: int, item: Dataset) -> Contour:
-    return Contour(points_of(item), next(iter(texts(item, "ContourGeometricType")), ""), number)
+    return _ContourInFile(item, next(iter(texts(item, "ContourGeometricType")), ""), number)
 
 
 def points_of(item: Dataset) -> FloatArray:

@@ -114,7 +114,7 @@ class _Encoder:
     def encode(self, dataset: Dataset, charset: Any) -> bytes:
         charset = dataset.get("SpecificCharacterSet", charset)
         parts: list[bytes] = []
-        for tag in sorted(dataset.keys()):
+        for tag in sorted(dataset.keys(), key=int):  # tags compare slowly
             if tag.element == 0 and (tag.group > 6 or tag.group == 2):
                 continue  # group lengths would be wrong now; that of the file meta is written apart
             self._element(dataset, tag, charset, parts)
