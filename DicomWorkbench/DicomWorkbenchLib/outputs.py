@@ -14,6 +14,7 @@ import socket
 import tempfile
 import uuid
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +22,7 @@ from DicomWorkbenchLib.errors import OutputError
 
 _MARK = ".partial-"
 _OWNER = ".owner.json"
+SYNCING = 8  # threads that only wait for the disk
 
 
 class StagedFolder:
@@ -73,10 +75,12 @@ class StagedFolder:
 
     def _publish(self) -> None:
         (self.path / _OWNER).unlink(missing_ok=True)
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                sync(Path(folder) / name)
-            sync(Path(folder))
+        found = [(Path(folder), names) for folder, _, names in os.walk(self.path)]
+        with ThreadPoolExecutor(SYNCING) as disk:  # waits are shared: the file system commits several files at once
+            for done in [disk.submit(sync, folder / name) for folder, names in found for name in names]:
+                done.result()
+        for folder, _ in found:
+            sync(folder)
         self.path.rename(self.target)
         sync(self.target.parent)
 
