@@ -6,7 +6,7 @@ import pytest
 from DicomOptimizerLib.placement import Fate, place
 from DicomOptimizerLib.settings import ContourRule
 from DicomOptimizerLib.stack import SliceStack, kept_indices, regular_spacing_mm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 OWN, UNION, BLEND = ContourRule.OWN_FIRST, ContourRule.UNION, ContourRule.INTERPOLATE
@@ -73,6 +73,7 @@ def test_contours_off_the_stack_stay_where_they_are() -> None:
     assert fates([-3, 9], stack(5, 2), OWN) == [("stays", None), ("stays", None)]
 
 
+@settings(deadline=None)  # a busy machine stalls any example
 @given(
     st.lists(st.integers(0, 29), min_size=1, max_size=30, unique=True),
     st.integers(1, 7),
