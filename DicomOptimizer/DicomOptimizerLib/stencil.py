@@ -117,8 +117,9 @@ class Stencil:
         self._given = [(one.tag, one.content, self._fate(one)) for one in given]
         self._pixel_head = content[pixels : pixels + _PIXEL_HEAD]
         self._source = self._around_source() if _SOURCES in self._place else None
-        shorten_decimals(dataset)
-        self._orientation, self._spacing = numbers(dataset, GEOMETRY[0]), pair(dataset, GEOMETRY[1])
+        geometry = Dataset({tag: dataset.get_item(tag) for tag in map(tag_of, GEOMETRY) if tag in dataset})
+        shorten_decimals(geometry)  # as the rules do before they read it; the pixels' slope stays as it was read
+        self._orientation, self._spacing = numbers(geometry, GEOMETRY[0]), pair(geometry, GEOMETRY[1])
 
     def _fate(self, given: Element) -> _Fate:
         if given.tag == _SOP_INSTANCE:
