@@ -10,17 +10,22 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.pacs.outbox import DeliveryState
 from AutoSegmentQueueLib.pacs.outbox_sender import Sender
 from AutoSegmentQueueLib.pacs.send_settings import SendSettings
-from pacs_testing import Certificates, Orthanc, Peer, free_port, free_ports, make_certificates, orthanc
+from AutoSegmentQueueLib.settings import QueueSettings
+from pacs_testing import SECRETS as TRUNK_SECRETS
+from pacs_testing import Certificates, Orthanc, Peer, ct_series, free_port, free_ports, make_certificates, orthanc
 from pacs_testing.outgoing import QUICK, Sending, finish_job, instances, make_result, sending_home
-from queue_testing import run_queue, wait_for
+from queue_testing import run_queue, serving, wait_for
 
 pytestmark = [
     pytest.mark.needs("Orthanc", "module:pynetdicom", "module:dicomweb_client", "module:highdicom"),
@@ -261,3 +266,64 @@ def test_a_result_that_was_changed_or_removed_is_not_sent(
     (changed / "rtstruct.dcm").write_bytes(b"other")
     (delivery,) = ours.run(by_dicom(pacs), DeliveryState.DEAD)
     assert "was changed" in delivery.error and kept(pacs) == {}
+
+
+# ---- the whole way -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def round_trip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Orthanc, Path]]:
+    """A hundred slices that went through the queue; gives the archive with what came back, and the home."""
+    with there_and_back(tmp_path_factory.mktemp("round"), slices=100) as found:
+        yield found
+
+
+@contextmanager
+def there_and_back(folder: Path, slices: int) -> Iterator[tuple[Orthanc, Path]]:
+    """Orthanc sends a CT by C-STORE to ``queue serve``, which segments it and sends the objects back."""
+    node, answers = free_ports(2)
+    home = Home.open(folder / "home")
+    home.save(QueueSettings(free_bytes=0, stable_seconds=0.1, rescan_seconds=0.2))
+    ct_series(folder / "ct", slices=slices)
+    with orthanc(folder / "pacs", peers={"queue": Peer(OURS, node), "answers": Peer(OURS, answers)}) as pacs:
+        pacs.upload(folder / "ct")
+        options = ["--dicom-port", str(node), "--allow-ae", "ORTHANC", "--quiet-seconds", "1"]
+        options += ["--send-to", f"ORTHANC@127.0.0.1:{pacs.dicom_port}"]
+        with serving(home.root, *options) as server:
+            assert server.stderr is not None
+            lines = [next(server.stderr)]
+            while not lines[-1].startswith("ready"):
+                lines.append(next(server.stderr))
+            reader = Thread(target=lambda: lines.extend(server.stderr or ()))
+            reader.start()
+            sent = pacs.store("queue", pacs.ask("series"))
+            assert sent["InstancesCount"] == slices and sent["FailedInstancesCount"] == 0
+            wait_for(lambda: len(pacs.ask("instances")) == slices + 3, 300, every=0.5)
+            listed = ["outbox", "--home", str(home.root), "--json"]
+            wait_for(lambda: json.loads(run_queue(*listed).stdout)["deliveries"][0]["state"] == "stored", 30, every=0.5)
+        reader.join(20)
+        (folder / "serve.log").write_text("".join(lines))
+        yield pacs, home.root
+
+
+@pytest.mark.needs("module:SimpleITK", "module:slicer")
+def test_a_scan_that_came_by_c_store_goes_back_as_objects_of_the_same_study(round_trip: tuple[Orthanc, Path]) -> None:
+    pacs, home = round_trip
+    (study,) = pacs.ask("studies?expand")
+    assert len(study["Series"]) == 4
+    modalities = {one["MainDicomTags"]["Modality"]: len(one["Instances"]) for one in pacs.series()}
+    assert modalities == {"CT": 100, "SEG": 1, "RTSTRUCT": 1, "SR": 1}
+    (result,) = (path.parent for path in (home / "output").glob("*/manifest.json"))
+    assert set(instances(result)) <= set(kept(pacs))
+    log = (home.parent / "serve.log").read_text() + "".join(path.read_text() for path in (home / "logs").glob("*"))
+    assert "3 objects, confirmed" in log
+    assert not any(secret in log for secret in TRUNK_SECRETS)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+@pytest.mark.needs("module:SimpleITK", "module:slicer")
+def test_a_thousand_slices_go_the_whole_way(tmp_path: Path) -> None:
+    with there_and_back(tmp_path, slices=1000) as (pacs, _):
+        modalities = {one["MainDicomTags"]["Modality"]: len(one["Instances"]) for one in pacs.series()}
+        assert modalities == {"CT": 1000, "SEG": 1, "RTSTRUCT": 1, "SR": 1}
