@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tarfile
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "ohif"
 OHIF, PLAYWRIGHT = "@ohif/app@3.13.2", "playwright-core@1.55.0"
 QUIETLY = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+PROXY = "/dicomweb"  # path under which a server's DICOMweb root is handed on
 _FETCH_SECONDS = 300
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
@@ -112,9 +115,14 @@ def _configuration(dicomweb: str) -> str:
 
 
 @contextmanager
-def hosted(dicomweb: str) -> Iterator[str]:
-    """Serve the viewer on the loopback, configured for a DICOMweb root; gives its address."""
-    dist, configuration = viewer_folder(), _configuration(dicomweb).encode()
+def hosted(dicomweb: str, *, proxied: bool = False) -> Iterator[str]:
+    """Serve the viewer on the loopback, configured for a DICOMweb root; gives its address.
+
+    Parameters
+    ----------
+    proxied : hand the viewer's requests on to the root, for servers that allow no other origin (Orthanc).
+    """
+    dist, configuration = viewer_folder(), _configuration(PROXY if proxied else dicomweb).encode()
 
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: Any) -> None:
@@ -128,6 +136,9 @@ def hosted(dicomweb: str) -> Iterator[str]:
                 self.send_header("Content-Length", str(len(configuration)))
                 self.end_headers()
                 self.wfile.write(configuration)
+                return
+            if proxied and self.path.startswith(PROXY + "/"):
+                _hand_on(self, dicomweb + self.path.removeprefix(PROXY))
                 return
             if not (dist / name.lstrip("/")).is_file():
                 self.path = "/index.html"  # addresses of the single-page application
@@ -152,6 +163,33 @@ def hosted(dicomweb: str) -> Iterator[str]:
         server.server_close()
 
 
+def _hand_on(handler: SimpleHTTPRequestHandler, url: str) -> None:
+    accept = {"Accept": handler.headers.get("Accept", "*/*")}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=accept), timeout=60) as answer:
+            status, kind, content = answer.status, answer.headers.get("Content-Type", ""), answer.read()
+    except urllib.error.HTTPError as error:
+        status, kind, content = error.code, "text/plain", error.read()
+        error.close()
+    handler.send_response(status)
+    handler.send_header("Content-Type", kind)
+    handler.send_header("Content-Length", str(len(content)))
+    handler.end_headers()
+    handler.wfile.write(content)
+
+
+def objects(address: str, study: str, modality: str, picture: Path, *, slice_index: int) -> dict[str, Any]:
+    """Open a study, load its SEG or RTSTRUCT; returns where the viewer has each structure, in LPS mm."""
+    order = {
+        "chromium": chromium(),
+        "url": f"{address}/viewer?StudyInstanceUIDs={study}",
+        "modality": modality,
+        "picture": str(picture),
+        "slice": slice_index,
+    }
+    return _run("ohif_objects.mjs", order, 400)
+
+
 def drive(
     address: str, study: str, pictures: Path, *, seconds: float, play_seconds: float, reloads: int = 3
 ) -> dict[str, Any]:
@@ -162,11 +200,18 @@ def drive(
         "pictures": str(pictures),
         "playSeconds": play_seconds,
         "reloads": reloads,
-        "playwright": str(CACHE / "node_modules" / "playwright-core" / "index.mjs"),
     }
-    script = Path(__file__).with_name("ohif_drive.mjs")
+    return _run("ohif_drive.mjs", order, seconds)
+
+
+def _run(script: str, order: dict[str, Any], seconds: float) -> dict[str, Any]:
+    order = {**order, "playwright": str(CACHE / "node_modules" / "playwright-core" / "index.mjs")}
     done = subprocess.run(
-        ["node", str(script), json.dumps(order)], capture_output=True, text=True, timeout=seconds, check=False
+        ["node", str(Path(__file__).with_name(script)), json.dumps(order)],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if not lines:

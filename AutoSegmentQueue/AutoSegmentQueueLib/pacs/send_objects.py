@@ -13,6 +13,7 @@ from AutoSegmentQueueLib.pacs.send_errors import Permanent
 from AutoSegmentQueueLib.publish import read_manifest
 
 ENDING = ".dcm"
+_HEAD = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,19 @@ def _object(path: Path, sha256: str) -> SendObject:
     try:
         if sha256_of(path) != sha256:
             raise Permanent(f"{path.name} was changed after it was validated; it is not sent")
-        head = read_dataset(
-            path, tags=("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"), pixels=False
-        )
+        return object_of(path)
     except (OSError, FileError) as error:
         raise Permanent(f"{path.name} cannot be read any more") from error
+
+
+def object_of(path: Path) -> SendObject:
+    """Read the head of one object.
+
+    Raises
+    ------
+    FileError : it cannot be read.
+    """
+    head = read_dataset(path, tags=_HEAD, pixels=False)
     return SendObject(
         path,
         str(head.SOPClassUID),
