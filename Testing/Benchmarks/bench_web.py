@@ -1,7 +1,6 @@
-"""The queue's web server: events to 50 browsers, lists with 10,000 jobs, uploads against a bare socket-to-file peer, memory, and a kill.
+"""The queue's web server: events to 50 browsers, lists with 10,000 jobs, uploads against a bare peer, memory, and a kill.
 
-The peer of the upload is a program that reads a socket and writes a file with one fsync at the end: no server that keeps bytes safely can do
-it in less.
+The peer of the upload reads a socket and writes a file with one fsync at the end: no server that keeps bytes safely can do less.
 """
 
 from __future__ import annotations
