@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,9 @@ from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.settings import QueueSettings
 
 READY = "page "
-_START_SECONDS = 60.0
+_PORT = re.compile(r"://[^/]*:(\d+)/")
 _END_SECONDS = 10.0
+_AGAIN_SECONDS = 2.0  # before a server that has ended is started again
 
 
 def options(function: Any) -> Any:
@@ -96,36 +99,83 @@ def beside(
         yield []
         return
     _keep(place, given)
-    command = [sys.executable, "-m", "DicomWorkbenchLib", "queue", "web", "--home", str(place.root)]
-    command += ["--port", str(given["port"]), "--with-parent"]
-    child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment(), **_apart()
-    )
+    server = _Beside(place, given["port"], tell)
     try:
-        yield [_first_line(child)]
+        yield [server.line]
     finally:
-        _end(child)
+        server.end()
+
+
+class _Beside:
+    """The server's process; one that ends by itself is started again, at the same port and with the same key."""
+
+    def __init__(self, place: Home, port: int, tell: Callable[[str], None]) -> None:
+        self._place, self._port, self._tell = place, port, tell
+        self._key = secrets.token_urlsafe(24)
+        self._ending = threading.Event()
+        self._child = self._start()
+        self.line = _first_line(self._child)
+        if not self.line.startswith(READY):
+            self._end_child()
+            raise OutputError("the web server could not start; see above")
+        found = _PORT.search(self.line)
+        self._port = int(found[1]) if found else port
+        self._watcher = threading.Thread(target=self._watch, name="web server", daemon=True)
+        self._watcher.start()
+
+    def end(self) -> None:
+        """End the server."""
+        self._ending.set()
+        self._end_child()
+        self._watcher.join(_END_SECONDS)
+
+    def _start(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "DicomWorkbenchLib", "queue", "web", "--home", str(self._place.root)]
+        command += ["--port", str(self._port), "--with-parent"]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        child = subprocess.Popen(command, text=True, env=_environment(), **pipes, **_apart())
+        assert child.stdin
+        with suppress(OSError):  # it has ended already; what it says on stderr tells why
+            child.stdin.write(self._key + "\n")  # not as an argument: those can be seen by everybody
+            child.stdin.flush()
+        return child
+
+    def _watch(self) -> None:
+        while not self._ending.is_set():
+            self._child.wait()
+            if self._ending.wait(_AGAIN_SECONDS):
+                return
+            self._tell("page: the web server has ended; it is started again")
+            self._close_pipes()
+            self._child = self._start()
+            _first_line(self._child)
+            if self._ending.is_set():
+                self._end_child()
+
+    def _end_child(self) -> None:
+        child = self._child
+        if child.stdin:
+            with suppress(OSError):
+                child.stdin.close()  # it ends by itself then, with or without us
+        try:
+            child.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe:
+                with suppress(OSError):
+                    pipe.close()
 
 
 def _first_line(child: subprocess.Popen[str]) -> str:
     assert child.stdout
-    line = child.stdout.readline().strip()
-    if not line.startswith(READY):
-        child.wait(_START_SECONDS)
-        raise OutputError("the web server could not start; see above")
-    return line
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    if child.stdin:
-        child.stdin.close()  # it ends by itself, with or without us
-    try:
-        child.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-    if child.stdout:
-        child.stdout.close()
+    with suppress(ValueError):  # closed: we are ending
+        return child.stdout.readline().strip()
+    return ""
 
 
 def _apart() -> dict[str, Any]:
@@ -153,8 +203,9 @@ def web(home: Path | None, port: int, with_parent: bool, **given: Any) -> None:
     with opened(home) as (place, settings, _), cancel_on_signals() as cancel:
         kept = _keep(place, given)
         if with_parent:
+            key = sys.stdin.readline().strip()
             threading.Thread(target=_until_parent_ends, args=(cancel,), name="parent", daemon=True).start()
-            run(place, settings, kept, port, cancel, lambda address: click.echo(f"{READY}  {address}"))
+            run(place, settings, kept, port, cancel, lambda address: click.echo(f"{READY}  {address}"), key)
         else:
             run(
                 place,

@@ -3,6 +3,9 @@
 import hashlib
 import io
 import json
+import os
+import signal
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +18,7 @@ from AutoSegmentQueueLib.ledger import Content, Job, NewJob
 from AutoSegmentQueueLib.states import State
 from AutoSegmentQueueLib.web import events
 from AutoSegmentQueueLib.worker import Worker
-from queue_testing import nifti, wait_for
+from queue_testing import is_running, nifti, opened_home, serving, wait_for
 from queue_testing.web import Follower, WebServer, upload, web_server
 
 
@@ -203,3 +206,44 @@ def test_a_deleted_job_is_told_as_deleted(server: WebServer, client: httpx.Clien
     client.delete(f"/api/jobs/{job.id}")
     wait_for(lambda: any(row["state"] == "deleted" for row in follower.rows(job.id)))
     follower.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the process of the server in /proc")
+def test_serve_shows_its_page_beside_the_workers_and_brings_it_back_when_it_was_killed(tmp_path: Path) -> None:
+    root = tmp_path / "home"
+    with opened_home(root), serving(root, "--port", "0") as queue:
+        assert queue.stderr
+        lines = iter(queue.stderr.readline, "")
+        address = next(line for line in lines if line.startswith("page ")).split()[1]
+        root_of_it = address.partition("/?")[0]
+        with httpx.Client(base_url=root_of_it, timeout=30) as browser:
+            assert browser.get(address).status_code == 303
+            browser.headers["X-CSRF-Token"] = browser.get("/api/me").json()["csrf"]
+            made = upload(browser, nifti(seed=55), filename="beside.nii").headers["X-Job"]
+            wait_for(lambda: browser.get(f"/api/jobs/{made}").json()["state"] == "done")
+            pid = server_beside(queue.pid)
+            os.kill(pid, signal.SIGKILL)
+            assert next(line for line in lines if "started again" in line)
+            wait_for(lambda: answers(browser, "/api/health"))
+            assert browser.get(f"/api/jobs/{made}").json()["state"] == "done"  # the login is still good
+            assert browser.get(address).headers["Location"] == "/"
+        with httpx.Client(base_url=root_of_it, timeout=30) as other:
+            assert other.get(address).status_code == 403  # the key was used, also by what was before the restart
+        pid = server_beside(queue.pid)
+    wait_for(lambda: not is_running(pid))
+
+
+def server_beside(parent: int) -> int:
+    """The process of the web server of a queue (Linux)."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    children += [
+        child for task in Path(f"/proc/{parent}/task").iterdir() for child in (task / "children").read_text().split()
+    ]
+    return next(int(child) for child in children if b"--with-parent" in Path(f"/proc/{child}/cmdline").read_bytes())
+
+
+def answers(client: httpx.Client, path: str) -> bool:
+    try:
+        return client.get(path).status_code == 200
+    except httpx.TransportError:
+        return False
