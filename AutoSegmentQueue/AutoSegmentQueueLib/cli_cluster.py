@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from DicomWorkbenchLib.errors import DependencyError
+from DicomWorkbenchLib.errors import DependencyError, SettingsError
 from DicomWorkbenchLib.job import cancel_on_signals
 
 from AutoSegmentQueueLib.cli_options import tell
-from AutoSegmentQueueLib.cluster.settings import GIGABYTE, LOCAL
+from AutoSegmentQueueLib.cluster.settings import ADDRESS, GIGABYTE, LOCAL, ClusterSettings, check_executor
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.settings import QueueSettings
 
@@ -108,6 +108,10 @@ def worker(
     from AutoSegmentQueueLib.cluster.starting import resources_of, run_node
     from AutoSegmentQueueLib.cluster.tls import dask_security
 
+    check_executor(address, ClusterSettings(tls=tls))
+    if not ADDRESS.match(address):
+        raise SettingsError(f"a node needs the address of a scheduler, such as tcp://HOST:8786, got {address!r}")
+    tell(f"looking for the scheduler at {address}")
     memory = memory_gb * GIGABYTE if memory_gb else 0.9 * MEMORY_LIMIT
     with cancel_on_signals() as cancel:
         run_node(

@@ -8,10 +8,10 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from AutoSegmentQueueLib.adding import Wanted, add_path
 from AutoSegmentQueueLib.executor_guard import marked
 from AutoSegmentQueueLib.home import Home
-from AutoSegmentQueueLib.ledger import Job, Ledger
+from AutoSegmentQueueLib.intake_units import look_at
+from AutoSegmentQueueLib.ledger import Content, Job, Ledger, NewJob
 from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.states import State
 from AutoSegmentQueueLib.worker import Worker
@@ -33,8 +33,12 @@ class Queue:
         content = nifti(what, seed=len(self.queued))
         scan = self.root / f"scan{len(self.queued)}.nii"
         scan.write_bytes(content)
-        self.queued.add(hashlib.sha256(content).hexdigest())
-        return add_path(self.home, self.ledger, scan, Wanted(self.settings))
+        sha256, unit = hashlib.sha256(content).hexdigest(), look_at(scan)
+        assert unit
+        self.queued.add(sha256)
+        options = self.settings.segmentation.options()
+        new = NewJob(scan.stem, source=str(scan), signature=unit.signature, options=options)
+        return self.ledger.enqueue(new, Content(sha256, len(content)))
 
     def start(self) -> None:
         self._thread.start()

@@ -20,6 +20,7 @@ from AutoSegmentQueueLib.executor_local import LocalExecutor
 
 LOOK_SECONDS = 0.2  # how soon a cancel reaches the process group
 REPORT_SECONDS = 1.0
+_making = threading.Lock()
 
 
 @dataclass
@@ -103,7 +104,8 @@ class Agent:
 
 def agent(gpus: int) -> Agent:
     """Return the agent of this process; it is made when it is first needed."""
-    return _agent_of(os.getpid(), gpus)
+    with _making:  # two first orders at once must not get an agent each, which would give one GPU twice
+        return _agent_of(os.getpid(), gpus)
 
 
 @lru_cache(maxsize=1)

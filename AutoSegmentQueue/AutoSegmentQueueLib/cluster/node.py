@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,12 @@ def remote_job(remote: RemoteOrder) -> dict[str, Any]:
 
     worker = get_worker()
 
+    def say(event: dict[str, Any]) -> None:
+        with suppress(RuntimeError):  # the worker has closed: nobody listens, and the order is over
+            worker.log_event(remote.topic, event)
+
     def tell(advance: Advance) -> None:
-        worker.log_event(remote.topic, {"key": remote.key, "fraction": advance.fraction, "stage": advance.stage})
+        say({"key": remote.key, "fraction": advance.fraction, "stage": advance.stage})
 
     site = Site(
         lambda: _wanted(worker, remote.key),
@@ -86,7 +91,7 @@ def remote_job(remote: RemoteOrder) -> dict[str, Any]:
         _tls_of(worker.security),
     )
     ending = {"key": remote.key, **perform(remote, site)}
-    worker.log_event(remote.topic, {**ending, "ended": True})
+    say({**ending, "ended": True})
     return ending
 
 

@@ -97,13 +97,25 @@ async def _run_node(
                 **_NO_PAGE,
             )
             with contextlib.suppress(OSError, TimeoutError, RuntimeError):  # no scheduler there (any more)
-                await asyncio.wait_for(worker, timeout=60)
-                ready(worker.address)
-                await _until(worker, cancel)
+                if await _started(worker, cancel):
+                    ready(worker.address)
+                    await _until(worker, cancel)
             with contextlib.suppress(OSError, TimeoutError, RuntimeError):
                 await worker.close(timeout=10)
             if not cancel.cancelled:
                 await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _started(worker: Any, cancel: CancelToken) -> bool:
+    """Wait until a node has found its scheduler; False if cancelled before."""
+    start = asyncio.ensure_future(worker)
+    while not start.done():
+        await asyncio.wait([start], timeout=LOOK_SECONDS)
+        if cancel.cancelled:
+            start.cancel()
+            return False
+    await start
+    return True
 
 
 async def _until(server: Any, cancel: CancelToken) -> None:

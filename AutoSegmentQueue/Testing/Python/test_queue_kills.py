@@ -32,7 +32,7 @@ SCANS = 2  # whose steps are recorded
 MOST_OPEN = 3
 KILLS_IN_TEST = 100
 KILLS_IN_PROOF = 1000
-KILLS_ON_CLUSTER = {"local-cluster": 3, "nodes": 8}
+KILLS_ON_CLUSTER = {"local-cluster": 2, "nodes": 8}
 CLUSTER_POINTS = [  # before, between and after what a cluster has to do with; the others are the ledger's alone
     ("worker.before-start", 1),
     ("worker.started", 1),
@@ -219,9 +219,9 @@ def test_killed_jobs_are_tried_again_and_published_once(tmp_path: Path) -> None:
     kill_jobs(tmp_path / "home", 15, seed=3)
 
 
-@ON_CLUSTER
+@pytest.mark.parametrize("executor", ["nodes"], indirect=True)
 def test_killed_jobs_on_a_cluster_are_tried_again_and_published_once(tmp_path: Path, executor: str) -> None:
-    kill_jobs(tmp_path / "home", 5, seed=3, executor=executor)
+    kill_jobs(tmp_path / "home", 4, seed=3, executor=executor)
 
 
 @pytest.mark.prove
