@@ -20,7 +20,7 @@ from typing import Any
 from bench_queue import _alone, _load_helpers
 
 Row = dict[str, Any]
-ROUNDS = 3  # the best of them counts; the machine has other things to do
+ROUNDS = 2  # the best of them counts; the machine has other things to do
 
 
 def main(quick: bool) -> list[Row]:
@@ -29,7 +29,7 @@ def main(quick: bool) -> list[Row]:
     from queue_testing import FAKE_JOB
     from queue_testing.cluster import running_cluster
 
-    count, rounds = (20, 1) if quick else (100, ROUNDS)
+    count, rounds = (20, 1) if quick else (60, ROUNDS)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         by_hand = _alone(FAKE_JOB, Path(name), count)

@@ -82,6 +82,7 @@ class QueueFiles:
         self._host, self._port, self._path = parts.hostname or "", parts.port or 0, parts.path
         self._context = _context(tls) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
+        self._begun: set[str] = set()
 
     def claim(self) -> None:
         """Begin the order.
@@ -140,9 +141,11 @@ class QueueFiles:
 
     def _put_on(self, name: str, path: Path, sha256: str) -> None:
         """Go on with a result where it broke off."""
-        verb, total = f"return/{quote(name)}", path.stat().st_size
-        with self._open("HEAD", verb) as answer:
-            here = int(answer.headers["X-Offset"])
+        verb, total, here = f"return/{quote(name)}", path.stat().st_size, 0
+        if name in self._begun:
+            with self._open("HEAD", verb) as answer:
+                here = int(answer.headers["X-Offset"])
+        self._begun.add(name)
         if here == total and total:
             return
         headers = {"X-Offset": str(here), "X-Size": str(total), "X-SHA256": sha256, "Content-Length": str(total - here)}

@@ -30,6 +30,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = 60
+    disable_nagle_algorithm = True  # answers are small, and the node waits for each
 
     def do_GET(self) -> None:
         """Give a file, or the hashes of all."""
