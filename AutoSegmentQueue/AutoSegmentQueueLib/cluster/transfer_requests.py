@@ -1,8 +1,8 @@
 """The HTTP of transfers.
 
-``POST /KEY/claim`` begins an order, once. ``GET /KEY/file/N`` gives a file, from any byte on (``Range``); ``GET /KEY/sums`` the
-SHA-256 of all. ``HEAD /KEY/return/NAME`` says how much of a result is here, ``PUT`` appends to it, ``POST /KEY/complete`` puts all in
-place. Each needs ``Authorization: Bearer TOKEN``.
+``POST /KEY/claim`` begins an order, once. ``GET /KEY/file/N`` gives a file, from any byte on (``Range``), a small one with its
+SHA-256; ``GET /KEY/sums`` the SHA-256 of all. ``HEAD /KEY/return/NAME`` says how much of a result is here, ``PUT`` appends to it,
+``POST /KEY/complete`` puts all in place. Each needs ``Authorization: Bearer TOKEN``.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(206 if wanted else 200)
             if wanted:
                 self.send_header("Content-Range", f"bytes {start}-{max(start, size - 1)}/{size}")
+            if size <= BLOCK:  # small enough to be read twice; the node then need not ask for it
+                self.send_header("X-SHA256", sha256_of(offer.files[int(name)]))
             self.send_header("Content-Length", str(size - start))
             self.end_headers()
             while not offer.withdrawn.is_set() and (block := file.read(BLOCK)):
