@@ -18,6 +18,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PANELS = ("optimizer", "tumors", "spheres", "queue", "stream")
+NAMES = ("DicomOptimizer", "TumorAnalysis", "SphereVOI", "AutoSegmentQueue", "MultiframeStreamer")
+SCREENSHOT = ROOT / "Resources" / "Screenshots" / "DicomWorkbench.png"
+HEIGHT = 760  # pixels of the panels side by side
 COLORS = 96  # of a picture's palette: a panel is grey, black and a few colours
 LARGEST = 150_000  # bytes of a picture in docs
 
@@ -36,6 +39,8 @@ def main() -> int:
         options.output.mkdir(parents=True, exist_ok=True)
         for path in sorted(Path(folder).glob("*.png")):
             shrink(path, options.output / path.name)
+        if not options.panels:
+            side_by_side([Path(folder, f"{name}-done.png") for name in NAMES], SCREENSHOT)
     for name in failed:
         print(f"{name}: the pictures are not complete, see above", file=sys.stderr)
     return 1 if failed else 0
@@ -73,6 +78,22 @@ def _taken(panel: Any, steps: Any, scans: Path) -> int:
     for problem in panel.problems():
         print(f"problem: {problem}", flush=True)
     return 1 if panel.problems() else 0
+
+
+def side_by_side(sources: list[Path], target: Path) -> None:
+    """Write panels beside each other, all of one height, their lower parts cut off where one is longer."""
+    from PIL import Image
+
+    panels = [Image.open(path).convert("RGB") for path in sources if path.is_file()]
+    cut = [panel.crop((0, 0, panel.width, min(panel.height, 1100))) for panel in panels]
+    scaled = [panel.resize((round(panel.width * HEIGHT / 1100), round(panel.height * HEIGHT / 1100))) for panel in cut]
+    sheet = Image.new("RGB", (sum(panel.width for panel in scaled), HEIGHT), scaled[0].getpixel((1, 1)))
+    left = 0
+    for panel in scaled:
+        sheet.paste(panel, (left, 0))
+        left += panel.width
+    small = sheet.quantize(COLORS, dither=Image.Dither.NONE)
+    small.save(target, optimize=True)
 
 
 def shrink(source: Path, target: Path) -> None:

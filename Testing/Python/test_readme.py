@@ -15,12 +15,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def tour() -> list[str]:
-    lines = [line.partition("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+def tour(text: str = README) -> list[str]:
+    lines = [line.partition("  #")[0].strip() for block in blocks("sh", text) for line in block.splitlines()]
     return [line for line in lines if line.startswith("dicom-workbench ")]
 
 
@@ -39,6 +39,22 @@ def test_the_tour_and_the_python_example_run_as_written(tmp_path):
     for code in blocks("python"):
         done = run([sys.executable, "-c", code], tmp_path)
         assert done.returncode == 0, f"{code}\n{done.stderr}"
+
+
+def test_every_shell_line_of_the_readme_is_a_make_target_or_a_command_that_is_run():
+    lines = [line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    assert {line.split()[0] for line in lines if line} <= {"make", "dicom-workbench"}
+
+
+def test_the_page_on_headless_use_and_the_notebook_run_as_written(tmp_path):
+    page = (ROOT / "docs" / "headless.md").read_text(encoding="utf-8")
+    for line in tour(page):
+        done = run(line.split(), tmp_path)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for code in [*blocks("python", page), (ROOT / "docs" / "notebook.py").read_text(encoding="utf-8")]:
+        done = run([sys.executable, "-c", code], tmp_path)
+        assert done.returncode == 0, f"{code}\n{done.stderr}"
+    assert (tmp_path / "notebook-data" / "before-after.png").stat().st_size > 10_000
 
 
 def test_every_make_target_the_readme_names_exists():
