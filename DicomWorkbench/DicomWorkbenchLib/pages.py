@@ -108,6 +108,11 @@ class Page:
         self._parts.append(f"<ul>{items}</ul>")
         return self
 
+    def markup(self, text: str) -> Page:
+        """Add HTML as it is; what it holds of other people's texts must be escaped already."""
+        self._parts.append(text)
+        return self
+
     def html(self) -> str:
         """Return the whole page."""
         foot = f'<p class="foot">DicomWorkbench {__version__}. For research; not for diagnostic use.</p>'

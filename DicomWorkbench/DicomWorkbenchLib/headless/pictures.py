@@ -121,6 +121,36 @@ def picture_of_3d(
     return Path(path)
 
 
+def picture_of_segmentation(
+    segmentation: Path | str,
+    path: Path | str,
+    *,
+    size: tuple[int, int] = (720, 720),
+    outer_opacity: float = 0.25,
+) -> Path:
+    """Write a 3D view of a segmentation file alone as PNG.
+
+    Parameters
+    ----------
+    segmentation : a .seg.nrrd file.
+    outer_opacity : of its first segment, so that one sees what lies inside.
+
+    Raises
+    ------
+    DependencyError : Slicer's libraries or OpenGL are missing.
+    """
+    boot()
+    import slicer
+
+    node = slicer.util.loadSegmentation(str(segmentation))
+    node.CreateClosedSurfaceRepresentation()
+    node.GetDisplayNode().SetSegmentOpacity3D(node.GetSegmentation().GetNthSegmentID(0), outer_opacity)
+    try:
+        return picture_of_3d(path, size=size, azimuth_deg=25.0, elevation_deg=8.0)
+    finally:
+        slicer.mrmlScene.RemoveNode(node)
+
+
 def _on_axis(orientation: Orientation, offset_mm: float | None) -> tuple[float, float, float] | None:
     """Return a point of the plane at ``offset_mm``, None for no offset."""
     if offset_mm is None:
