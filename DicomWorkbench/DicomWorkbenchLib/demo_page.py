@@ -34,7 +34,8 @@ nav a:hover, .files a:hover { text-decoration: underline; }
 .shots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr));
   gap: .8rem; margin: .8rem 0; align-items: start; }
 .shots.one { grid-template-columns: minmax(0, 40rem); }
-.shots a { display: block; } .shots img { width: 100%; max-height: 24rem; object-fit: contain; border-radius: 6px; background: #10141a; }
+.facts { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); }
+.shots a { text-decoration: none; } .shots img { display: block; max-width: 100%; max-height: 24rem; border-radius: 6px; background: #fff; }
 .shots span { display: block; color: var(--soft); font-size: .82rem; padding: .2rem 0; overflow-wrap: anywhere; }
 .files { display: flex; flex-wrap: wrap; gap: .35rem; } .files a { padding: .1rem .6rem; font-size: .8rem; overflow-wrap: anywhere; }
 pre.command { white-space: pre-wrap; overflow-wrap: anywhere; font: .82rem/1.5 "DejaVu Sans Mono", monospace; background: var(--band);

@@ -149,9 +149,9 @@ def _journey() -> Iterator[Step]:
     )
     yield Step(
         "journey",
-        "3. Its lesions are measured",
-        "The contours of the same study: two lesions in the liver.",
-        ("tumors", "data/ct-rtstruct", "-o", "journey/lesions", "--organ", "Liver", "--lesion", "Lesion.*"),
+        "3. Its lesion is measured",
+        "Thresholds find no tumour: the liver and its lesion come from the segmentation that is part of the study.",
+        ("tumors", "data/ct-rtstruct", "-o", "journey/lesions", "--organ", "Liver", "--lesion", "Lesion"),
         "journey/lesions",
         ("patients/*/*.png",),
         _tumor_facts,
@@ -200,10 +200,14 @@ def _sphere_facts(report: Mapping[str, Any]) -> Facts:
 def _tumor_facts(report: Mapping[str, Any]) -> Facts:
     patients = report.get("patients", [])
     lesions = sum(patient.get("tumor_count") or 0 for patient in patients)
-    facts = [(str(len(patients)), "patients" if len(patients) != 1 else "patient"), (str(lesions), "lesions")]
-    if len(patients) == 1 and patients[0].get("burden_percent") is not None:
-        facts.append((f"{patients[0]['burden_percent']:.2f} %", "of the liver"))
+    facts = [_counted(len(patients), "patient"), _counted(lesions, "lesion")]
+    if len(patients) == 1 and patients[0].get("burden") is not None:
+        facts.append((f"{100 * patients[0]['burden']:.2f} %", "of the liver is tumour"))
     return facts
+
+
+def _counted(number: int, what: str) -> tuple[str, str]:
+    return str(number), what if number == 1 else f"{what}s"
 
 
 def _served_facts(report: Mapping[str, Any]) -> Facts:
