@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 DIFFERS: Mapping[str, str] = {
-    r".*/queue/.*\.sqlite(-wal|-shm)?": "the ledger holds times, ids and its own pages",
+    r".*/queue/.*\.sqlite3?(-wal|-shm)?": "the ledger holds times, ids and its own pages",
     r".*/queue/(logs/.*|.*\.lock|.*\.log)": "logs and locks hold times and process numbers",
 }
 _MOVING = {

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from demo_files import differences
 from DicomWorkbenchLib.demo_steps import steps
 from DicomWorkbenchLib.workflows import WORKFLOWS
+from EndToEnd.demo_files import differences
 
 pytestmark = pytest.mark.needs("module:imagecodecs")
 TIMES = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d")
