@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +20,10 @@ from AutoSegmentQueueLib.pacs.web_client import PASSWORD, TOKEN, USER
 from AutoSegmentQueueLib.states import State
 from DicomWorkbenchLib.errors import Cancelled, InputError, SettingsError
 from DicomWorkbenchLib.progress import CancelToken
-from pacs_testing import SECRETS, Orthanc, Peer, make_certificates, orthanc, small_slices
+from pacs_testing import SECRETS, Orthanc, Peer, free_port, make_certificates, orthanc, small_slices
 from pacs_testing.node import receiving
 from pacs_testing.stow import stow_server
-from queue_testing import LIGHT, opened_home, run_queue
+from queue_testing import LIGHT, opened_home, run_queue, wait_for
 
 pytestmark = pytest.mark.needs("Orthanc", "module:pynetdicom", "module:dicomweb_client")
 
@@ -189,3 +191,36 @@ def test_orthanc_stores_to_our_stow_endpoint(pacs: Orthanc, study: list[Path], t
         pacs.ask("dicom-web/servers/ours/stow", {"Resources": pacs.ask("studies"), "Synchronous": True})
     check_all_here(tmp_path / "home", study)
     store.close()
+
+
+@pytest.mark.needs("dcmqrscp", "storescu")
+def test_a_peer_without_c_get_is_asked_to_move(study: list[Path], tmp_path: Path) -> None:
+    few = study[SLICES:]
+    with receiving(tmp_path / "home") as ours, archive_without_get(tmp_path / "archive", ours.port) as port:
+        sent = ["storescu", "-aec", "ARCHIVE", "127.0.0.1", str(port), *map(str, few)]
+        assert subprocess.run(sent, capture_output=True, check=False).returncode == 0
+        report = pull_study(PullSettings(f"ARCHIVE@127.0.0.1:{port}", study_uid(study), home=ours.home.root))
+        assert ways(report) == {"C-MOVE"} and report.series[0].arrived == FEW
+        check_all_here(ours.home.root, few)
+
+
+@contextlib.contextmanager
+def archive_without_get(folder: Path, our_port: int) -> Iterator[int]:
+    """DCMTK's archive, which knows our node and offers C-FIND and C-MOVE alone."""
+    (folder / "db").mkdir(parents=True)
+    (folder / "archive.cfg").write_text(
+        "MaxPDUSize = 16384\nMaxAssociations = 8\n"
+        f"HostTable BEGIN\nours = ({OURS}, localhost, {our_port})\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nARCHIVE {folder / 'db'} RW (10, 100mb) ANY\nAETable END\n"
+    )
+    port = free_port()
+    with open(folder / "log.txt", "wb") as log:
+        command = ["dcmqrscp", "--disable-get", "-c", str(folder / "archive.cfg"), str(port)]
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        echo = ["echoscu", "-aec", "ARCHIVE", "127.0.0.1", str(port)]
+        wait_for(lambda: subprocess.run(echo, capture_output=True, check=False).returncode == 0, 20)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
