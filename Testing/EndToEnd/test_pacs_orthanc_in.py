@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,13 @@ def test_only_so_many_associations_are_held_at_once(tmp_path: Path) -> None:
             association(peer, Caller("TWO"), [VERIFICATION]),
         ):
             pass
+        wait_for(lambda: echo(ours.port) == 0, 10)
+
+
+def test_callers_that_connect_and_go_away_again_take_nobodys_place(tmp_path: Path) -> None:
+    with receiving(tmp_path / "home", associations=2) as ours:
+        for _ in range(40):
+            socket.create_connection(("127.0.0.1", ours.port)).close()
         wait_for(lambda: echo(ours.port) == 0, 10)
 
 

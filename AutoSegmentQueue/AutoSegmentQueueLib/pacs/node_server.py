@@ -67,7 +67,20 @@ class NodeServer(ThreadedAssociationServer):
                 self.shutdown_request(request)
                 return
             request.settimeout(self._dicom.idle_seconds)
+        elif not self._says_something(request):
+            self.shutdown_request(request)
+            return
         super().finish_request(request, client_address)
+
+    def _says_something(self, request: Any) -> bool:
+        """Wait for the first byte: who connects and goes away again must not hold an association until its time is over."""
+        request.settimeout(self._dicom.acse_seconds)
+        try:
+            return bool(request.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+        finally:
+            request.settimeout(self._dicom.idle_seconds)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say that a connection has failed, without what was in it."""
