@@ -25,9 +25,9 @@ Row = dict[str, Any]
 
 
 def main(quick: bool = False) -> list[Row]:
-    """Run all measurements; ``quick`` takes a fifth of the slices."""
+    """Run all measurements; ``quick`` takes a third of the slices, once."""
     _load_helpers()
-    each, repeats = (30, 1) if quick else (150, 3)
+    each, repeats = (30, 1) if quick else (100, 3)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = _slices(folder, each)
