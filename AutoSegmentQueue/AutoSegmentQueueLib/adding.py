@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from AutoSegmentQueueLib import kinds
 from AutoSegmentQueueLib.formats import base_name
+from AutoSegmentQueueLib.formats_dicom import slice_of
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.intake import Intake
-from AutoSegmentQueueLib.intake_units import look_at, safe_name
+from AutoSegmentQueueLib.intake_slices import folder_name
+from AutoSegmentQueueLib.intake_units import safe_name, unit_of
 from AutoSegmentQueueLib.ledger import Job, Ledger, NewJob
 from AutoSegmentQueueLib.ledger_rows import Step
 from AutoSegmentQueueLib.settings import QueueSettings
@@ -59,18 +62,45 @@ class Wanted:
         return [(kind, dict(self.then_options.get(kind, {}))) for kind in self.then]
 
 
-def add_path(home: Home, ledger: Ledger, path: Path, wanted: Wanted) -> Job:
-    """Add one file or folder; it is queued, or failed with the reason, when this returns.
+def add_paths(home: Home, ledger: Ledger, paths: Sequence[Path], wanted: Wanted) -> list[Job]:
+    """Add files and folders; slices of one series that are named together become one job.
 
     Raises
     ------
     OutputError : the ledger cannot be written.
     """
-    unit = look_at(path)
-    job = ledger.receive(wanted.new_job(home, path, unit.signature if unit else ""))
+    return [add_path(home, ledger, *group, wanted=wanted) for group in _together(home, wanted.settings, paths)]
+
+
+def add_path(home: Home, ledger: Ledger, *paths: Path, wanted: Wanted) -> Job:
+    """Add one file or folder, or the slices of a series; it is queued, or failed with the reason, when this returns.
+
+    Raises
+    ------
+    OutputError : the ledger cannot be written.
+    """
+    inputs = tuple(str(path) for path in paths)
+    unit = unit_of(inputs)
+    new = wanted.new_job(home, paths[0], unit.signature if unit else "")
+    if len(paths) > 1:
+        first = slice_of(paths[0], whole=False)
+        new = replace(new, inputs=inputs, name=safe_name(wanted.name or (folder_name(first) if first else new.name)))
+    job = ledger.receive(new)
     if unit is None:
         return ledger.refuse(job.id, "there is no file in it, or it is a link; name the file itself")
     return settle_now(home, wanted.settings, ledger, job)
+
+
+def _together(home: Home, settings: QueueSettings, paths: Sequence[Path]) -> list[list[Path]]:
+    """Return the paths as inputs: slices of one series together, everything else alone, in the order of their first one."""
+    groups: dict[object, list[Path]] = {}
+    for path in dict.fromkeys(paths):
+        key: object = path
+        if path.is_file() and home.input_of(settings) not in path.parents:  # there intake gathers slices
+            with suppress(OSError):
+                key = slice_of(path, whole=False) or path
+        groups.setdefault(key, []).append(path)
+    return list(groups.values())
 
 
 def settle_now(home: Home, settings: QueueSettings, ledger: Ledger, job: Job) -> Job:

@@ -52,12 +52,12 @@ def add(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Queue scans from anywhere: files, DICOM folders, zip archives. They are read where they are and never moved."""
-    from AutoSegmentQueueLib.adding import Wanted, add_path
+    """Queue scans from anywhere: files, DICOM folders, zip archives; slices of one series are one scan. They are read where they are."""
+    from AutoSegmentQueueLib.adding import Wanted, add_paths
 
     with opened(home) as (place, settings, ledger):
         wanted = Wanted(chosen(settings, given), kind, _object(settings_json), then, _object(then_options), priority)
-        jobs = [add_path(place, ledger, path.absolute(), wanted) for path in files]
+        jobs = add_paths(place, ledger, [path.absolute() for path in files], wanted)
     if as_json:
         click.echo(json.dumps({"jobs": [_row(job) for job in jobs]}, indent=2))
     for job in jobs:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from DicomWorkbenchLib.errors import InputError
@@ -52,6 +54,51 @@ def check_file(path: Path, cancel: CancelToken) -> Checked:
     return Checked("dicom", voxels)
 
 
+@dataclass(frozen=True)
+class Slice:
+    """An image of one frame: the series it belongs to, and its modality."""
+
+    series_uid: str
+    modality: str
+
+
+def slice_of(path: Path, *, whole: bool = True) -> Slice | None:
+    """Return which series a DICOM image of one frame belongs to; None for all other files.
+
+    Parameters
+    ----------
+    whole : whether it must go on to the end of its pixel data; otherwise its beginning is enough.
+
+    Raises
+    ------
+    NotComplete, NotUsable : see `formats.check`; only with ``whole``.
+    OSError : it cannot be read.
+    """
+    with open(path, "rb", buffering=0) as file:
+        if not _may_be_dicom(path, file):
+            return None
+        file.seek(0)
+        try:
+            header = parse_header(file)
+        except (NotDicom, Unusual, struct.error):
+            return None
+    values = header.values
+    series_uid, modality, frames = (
+        values.get(tag, b"").decode("ascii", "replace").strip(" \0") for tag in (Tag.SERIES, Tag.MODALITY, Tag.FRAMES)
+    )
+    is_image = header.pixel_tag != 0 or header.truncated
+    if not series_uid or not is_image or frames not in ("", "1") or Tag.ROWS not in values:
+        return None
+    if whole:
+        _voxels(path)
+    return Slice(series_uid, "".join(letter for letter in modality if letter.isalnum())[:16])
+
+
+def _may_be_dicom(path: Path, file: io.FileIO) -> bool:
+    head = file.read(132)
+    return head[128:] == b"DICM" or (path.suffix.lower() in (".dcm", ".dicom") and head[:1] in (b"\x02", b"\x08"))
+
+
 def check_folder(folder: Path, cancel: CancelToken) -> Checked:
     """Check a folder of DICOM files; files of other kinds in it are passed over.
 
@@ -59,8 +106,13 @@ def check_folder(folder: Path, cancel: CancelToken) -> Checked:
     ------
     NotComplete, NotUsable : see `formats.check`; the message names how many files, not which.
     """
+    return check_files(files_of(folder), cancel)
+
+
+def check_files(files: Sequence[Path], cancel: CancelToken) -> Checked:
+    """Check DICOM files that are one input; see `check_folder`."""
     voxels = images = others = 0
-    for path in files_of(folder):
+    for path in files:
         cancel.check()
         ensure_closed(path)
         try:

@@ -15,8 +15,10 @@ from DicomWorkbenchLib.errors import InputError, OutputError
 from DicomWorkbenchLib.progress import NEVER, CancelToken
 
 from AutoSegmentQueueLib.formats import NotComplete, StillOpen, base_name, check
+from AutoSegmentQueueLib.formats_dicom import check_files
 from AutoSegmentQueueLib.home import Home
-from AutoSegmentQueueLib.intake_units import PARTIAL, Unit, content_of, look_at, safe_name, units_in
+from AutoSegmentQueueLib.intake_slices import Gatherer
+from AutoSegmentQueueLib.intake_units import PARTIAL, Unit, content_of, look_at, safe_name, unit_of, units_in
 from AutoSegmentQueueLib.ledger import Content, Job, Ledger, NewJob
 from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.states import ACTIVE, ENDED, State
@@ -60,6 +62,8 @@ class Intake:
         self._known: dict[Path, str] = {}  # settled units of the folder, so that a look at them costs no query
         self._partial: set[int] = set()  # file numbers of .part files: once renamed they are complete
         self.folder = home.input_of(settings)
+        self._gathered: dict[Path, str] = {}  # folders of slices as they were made: quiet and complete already
+        self._gatherer = Gatherer(self.folder, settings, ledger, clock)
         self.refusal = ""
 
     def look(self, *, discover: bool = True) -> int:
@@ -77,12 +81,15 @@ class Intake:
         waiting = self._ledger.jobs([State.RECEIVED, State.STABILISING])
         for gone in set(self._watched) - {job.id for job in waiting}:
             del self._watched[gone]
-        return sum(self._settle(job) for job in waiting)
+        settled = sum(self._settle(job) for job in waiting)
+        if self._gatherer.trouble:
+            raise OutputError(self._gatherer.trouble)
+        return settled
 
     def settle_one(self, job_id: str) -> Job:
         """Look at one input that was named by a person: one that has been quiet long enough already is not waited for."""
         job = self._ledger.job(job_id)
-        unit = look_at(Path(job.inputs[0])) if job.inputs else None
+        unit = unit_of(job.inputs)
         if unit is not None and job_id not in self._watched:
             age = max(0.0, time.time() - unit.newest)
             self._watched[job_id] = _Watched(unit.signature, self._clock() - age)
@@ -98,7 +105,7 @@ class Intake:
     @property
     def waiting(self) -> bool:
         """True while an input is being watched."""
-        return bool(self._watched)
+        return bool(self._watched) or self._gatherer.waiting
 
     def _discover(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +114,9 @@ class Intake:
             for path in self.folder.iterdir()
             if path.name.lower().endswith(PARTIAL) and path.is_file()
         }
-        units = units_in(self.folder)
+        slices, gathered = self._gatherer.look()
+        self._gathered |= {path: unit.signature for path in gathered if (unit := look_at(path))}
+        units = units_in(self.folder, slices)
         self._known = {unit.path: self._known[unit.path] for unit in units if unit.path in self._known}
         for unit in units:
             if self._known.get(unit.path) != unit.signature and self._take_up(unit):
@@ -138,13 +147,13 @@ class Intake:
 
     def _settle(self, job: Job) -> int:
         """Queue or refuse one input if it is time to."""
-        unit = look_at(Path(job.inputs[0])) if job.inputs else None
+        unit = unit_of(job.inputs)
         if unit is None:
             self._ledger.cancel(job.id, "the input was taken away before it was complete")
             return 1
         seen = self._watch(job, unit)
         quiet = self._clock() - seen.since
-        if not (unit.marked or self._was_partial(unit)) and quiet < self._settings.stable_seconds:
+        if not self._is_whole(unit) and quiet < self._settings.stable_seconds:
             return 0
         if not seen.checked or seen.still_open:
             return self._check(job, unit, seen)
@@ -164,8 +173,8 @@ class Intake:
     def _check(self, job: Job, unit: Unit, seen: _Watched) -> int:
         seen.checked, seen.still_open = True, False
         try:
-            checked = check(unit.path, self._cancel)
-            found = content_of(unit.path, self._cancel)
+            checked = check(unit.path, self._cancel) if not unit.slices else check_files(unit.slices, self._cancel)
+            found = content_of(unit.path, self._cancel, unit.slices)
         except StillOpen as error:
             seen.still_open, seen.reason = True, str(error)
             return 0
@@ -179,12 +188,16 @@ class Intake:
         except OSError as error:
             seen.reason = f"it cannot be read: {error.strerror or error}"
             return 0
-        after = look_at(unit.path)
+        after = unit_of(job.inputs)
         if after is None or after.signature != unit.signature:
             return 0  # it changed under our eyes: the window begins anew at the next look
         content = Content(found.sha256, found.bytes, checked.voxels)
         self._ledger.settle(job.id, content, unit.signature)
         return 1
+
+    def _is_whole(self, unit: Unit) -> bool:
+        """True if the window need not be waited for: a mark, a rename or our own gathering says that the input is complete."""
+        return unit.marked or self._gathered.get(unit.path) == unit.signature or self._was_partial(unit)
 
     def _was_partial(self, unit: Unit) -> bool:
         try:

@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 import zlib
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,21 +27,29 @@ _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Unit:
-    """A file or folder that was found; ``marked``: its ``.done`` mark says that it is complete."""
+    """A file or folder that was found, or files that were named together.
+
+    Attributes
+    ----------
+    newest : time of the last change, seconds of the wall clock.
+    marked : its ``.done`` mark says that it is complete.
+    slices : the files that were named together, ``path`` being the first; otherwise empty.
+    """
 
     path: Path
     signature: str
-    newest: float  # time of the last change, seconds of the wall clock
+    newest: float
     marked: bool
+    slices: tuple[Path, ...] = ()
 
 
-def units_in(folder: Path) -> list[Unit]:
-    """Return what lies in the input folder, without what is only half there by its name."""
-    names = sorted(entry.name for entry in os.scandir(folder) if not _is_left_alone(Path(entry.path)))
+def units_in(folder: Path, but: Container[Path] = ()) -> list[Unit]:
+    """Return what lies in the input folder, without what is only half there by its name, and without some paths."""
+    names = sorted(entry.name for entry in os.scandir(folder) if not is_left_alone(Path(entry.path)))
     present = set(names)
     found = []
     for name in names:
-        if name.endswith(DONE_MARK) and name.removesuffix(DONE_MARK) in present:
+        if folder / name in but or (name.endswith(DONE_MARK) and name.removesuffix(DONE_MARK) in present):
             continue
         unit = look_at(folder / name)
         if unit is not None:
@@ -66,17 +75,31 @@ def look_at(path: Path) -> Unit | None:
     return Unit(path, _signature(inside), newest, marked or (path / DONE_MARK).exists())
 
 
-def content_of(path: Path, cancel: CancelToken = NEVER) -> Content:
-    """Hash a complete input; a folder by the contents of its files, whatever they are called.
+def unit_of(inputs: Sequence[str]) -> Unit | None:
+    """Return the input of a job as it is now: one file or folder, or slices; None if it, or one of them, is gone."""
+    if len(inputs) < 2:
+        return look_at(Path(inputs[0])) if inputs else None
+    paths = tuple(Path(one) for one in inputs)
+    found = [look_at(path) for path in paths]
+    units = [unit for unit in found if unit is not None]
+    if len(units) < len(found):
+        return None
+    lines = "\n".join(f"{unit.path}|{unit.signature}" for unit in units)
+    signature = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:24] + f"-{len(units)}"
+    return Unit(paths[0], signature, max(unit.newest for unit in units), marked=False, slices=paths)
+
+
+def content_of(path: Path, cancel: CancelToken = NEVER, slices: Sequence[Path] = ()) -> Content:
+    """Hash a complete input; a folder, or slices, by the contents of the files, whatever they are called.
 
     Raises
     ------
     OSError : it cannot be read.
     """
-    if not path.is_dir():
+    if not slices and not path.is_dir():
         return Content(sha256_of(path), path.stat().st_size)
     digests, size = [], 0
-    for file in files_of(path):
+    for file in slices or files_of(path):
         cancel.check()
         digests.append(sha256_of(file))
         size += file.stat().st_size
@@ -96,7 +119,8 @@ def safe_name(name: str) -> str:
     return encoded[: LONGEST_NAME - 9].decode("utf-8", "ignore") + f"_{zlib.crc32(encoded):08x}"
 
 
-def _is_left_alone(path: Path) -> bool:
+def is_left_alone(path: Path) -> bool:
+    """True for what is hidden, half there by its name, or litter of file managers."""
     name = path.name.lower()
     return name.startswith((".", "~")) or name in LITTER or name.endswith(PARTIAL) or is_hidden_stage(path)
 

@@ -62,7 +62,7 @@ def insert(connection: sqlite3.Connection, new: NewJob, state: State, now: float
         "source": new.source,
         "signature": new.signature,
         "owned": int(new.owned),
-        "inputs": json.dumps([new.source] if new.source else []),
+        "inputs": json.dumps(list(new.inputs) or ([new.source] if new.source else [])),
         "created": now,
         "changed": now,
         **columns,

@@ -28,6 +28,7 @@ class NewJob:
     kind, engine, options : what is done.
     source, signature, owned : the file or folder as it was found, and whether it lies in our input folder.
     chain : what is done with the results afterwards.
+    inputs : the files, if there are several and ``source`` is the first; empty: ``source`` alone.
     """
 
     name: str
@@ -40,6 +41,7 @@ class NewJob:
     priority: int = 0
     user: str = ""
     chain: tuple[Step, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def device(self) -> str:

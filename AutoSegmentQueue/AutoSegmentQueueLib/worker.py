@@ -17,7 +17,7 @@ from AutoSegmentQueueLib.executor import ANY_DEVICE, Advance, Ended, Executor, O
 from AutoSegmentQueueLib.executors import executor_of
 from AutoSegmentQueueLib.failpoints import reach
 from AutoSegmentQueueLib.home import Home
-from AutoSegmentQueueLib.intake_units import look_at
+from AutoSegmentQueueLib.intake_units import unit_of
 from AutoSegmentQueueLib.ledger import Job, Ledger
 from AutoSegmentQueueLib.ledger_leases import Heartbeat
 from AutoSegmentQueueLib.ledger_store import LedgerError, StaleFence
@@ -213,7 +213,7 @@ class Worker:
 
     def _input_stands(self, job: Job) -> bool:
         """See that the input is still what was checked; otherwise send the job away."""
-        unit = look_at(Path(job.inputs[0])) if job.inputs else None
+        unit = unit_of(job.inputs)
         if unit is None:
             self._ledger.fail(job.id, job.fence, Failure.BAD_INPUT, "the input was taken away before its turn came")
         elif unit.signature != job.signature:

@@ -15,7 +15,7 @@ from DicomWorkbenchLib.process import child_environment, own_group
 from AutoSegmentQueueLib import kinds
 from AutoSegmentQueueLib.executor import Ended
 from AutoSegmentQueueLib.failpoints import reach
-from AutoSegmentQueueLib.intake_units import look_at
+from AutoSegmentQueueLib.intake_units import unit_of
 from AutoSegmentQueueLib.ledger import Job, Ledger
 from AutoSegmentQueueLib.ledger_store import StaleFence
 from AutoSegmentQueueLib.publish import problems_of_manifest, publish, read_manifest
@@ -150,7 +150,7 @@ class Finisher:
     def _input_changed(self, job: Job, folder: WorkFolder) -> bool:
         if not job.source:
             return False
-        unit = look_at(Path(job.inputs[0]))
+        unit = unit_of(job.inputs)
         if unit is not None and unit.signature != job.signature:
             return True
         named = (read_manifest(folder.result) or {}).get("inputs")

@@ -197,16 +197,21 @@ def digest_of(result: Path) -> str:
     return str(json.loads((result / "segmentation.json").read_text())["sha256"])
 
 
-def dicom(syntax: str = "native", rows: int = 8) -> bytes:
-    """A small CT slice of ``rows`` x ``rows`` 16-bit pixels, native or in one (uncompressed) fragment."""
+def dicom(syntax: str = "native", rows: int = 8, series: str = "1.2.3", seed: int = 0, frames: int = 1) -> bytes:
+    """A small CT slice of ``rows`` x ``rows`` 16-bit pixels (or several frames), native or in one (uncompressed) fragment."""
     explicit_le, jpeg_ls = b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.4.80"
     uid = explicit_le if syntax == "native" else jpeg_ls
     meta = _element(2, 0x10, b"UI", uid)
     data = _element(8, 0x16, b"UI", b"1.2.840.10008.5.1.4.1.1.2\0") + _element(8, 0x60, b"CS", b"CT")
-    data += _element(0x20, 0x0E, b"UI", b"1.2.3\0")
-    for element, value in ((2, 1), (0x10, rows), (0x11, rows), (0x100, 16), (0x101, 16), (0x102, 15), (0x103, 0)):
+    data += _element(0x20, 0x0E, b"UI", _even(series.encode(), b"\0"))
+    data += _element(0x28, 2, b"US", struct.pack("<H", 1))
+    if frames > 1:
+        data += _element(0x28, 8, b"IS", _even(str(frames).encode(), b" "))
+    for element, value in ((0x10, rows), (0x11, rows), (0x100, 16), (0x101, 16), (0x102, 15), (0x103, 0)):
         data += _element(0x28, element, b"US", struct.pack("<H", value))
-    pixels = bytes(range(1, 2 * rows * rows + 1)) if rows <= 8 else bytes(2 * rows * rows)
+    pixels = (
+        bytes((n + seed) % 255 + 1 for n in range(2 * rows * rows)) * frames if rows <= 8 else bytes(2 * rows * rows)
+    )
     if syntax == "native":
         data += struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OW", 0, len(pixels)) + pixels
     else:
@@ -214,6 +219,10 @@ def dicom(syntax: str = "native", rows: int = 8) -> bytes:
         data += struct.pack("<HHI", 0xFFFE, 0xE000, 0) + struct.pack("<HHI", 0xFFFE, 0xE000, len(pixels)) + pixels
         data += struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
     return bytes(128) + b"DICM" + _element(2, 0, b"UL", struct.pack("<I", len(meta))) + meta + data
+
+
+def _even(value: bytes, filler: bytes) -> bytes:
+    return value + filler * (len(value) % 2)
 
 
 def _element(group: int, element: int, vr: bytes, value: bytes) -> bytes:

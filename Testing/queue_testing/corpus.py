@@ -35,7 +35,13 @@ def mutants(count: int, seed: int) -> list[tuple[str, bytes]]:
     names = sorted(GOOD)
     for number in range(count):
         name = names[number % len(names)]
-        content = bytearray(GOOD[name])
+        series = f"1.2.{number + 4}"  # of their own: slices of one series would be one scan
+        dicoms = {
+            "slice.dcm": dicom(series=series),
+            "slice.dicom": dicom("encapsulated", series=series),
+            "noending": dicom(series=series),
+        }
+        content = bytearray(dicoms.get(name, GOOD[name]))
         for _ in range(draw.choice([1, 4, 40])):
             place = draw.randrange(len(content))
             action = draw.choice(["change", "remove", "double", "cut"])

@@ -13,10 +13,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from AutoSegmentQueueLib.adding import Wanted, add_paths
+from AutoSegmentQueueLib.formats_dicom import slice_of
 from AutoSegmentQueueLib.intake import Intake
+from AutoSegmentQueueLib.intake_slices import folder_name
 from AutoSegmentQueueLib.intake_units import LONGEST_NAME, safe_name
 from AutoSegmentQueueLib.retention import DAY_SECONDS, Retention
 from AutoSegmentQueueLib.states import Failure, State
+from AutoSegmentQueueLib.worker import Worker
 from queue_testing import dicom, drop, nifti, nrrd, opened_home, results_in, serving, wait_for
 from queue_testing.corpus import mutants
 
@@ -102,6 +106,8 @@ def copy_slowly(place: Place, count: int, seed: int) -> None:
     copies = {}
     for number in range(count):
         suffix, content = draw.choice(kinds)
+        if suffix == "dcm":
+            content = dicom(series=f"1.2.{number}")
         copies[place.input / f"{number}.{suffix}"] = [content, 0]
     while copies:
         for path, state in list(copies.items()):
@@ -116,6 +122,7 @@ def copy_slowly(place: Place, count: int, seed: int) -> None:
         place.intake.look()
         started = {job.source for job in place.ledger.jobs([State.QUEUED, State.FAILED])}
         assert not started & {str(path) for path in copies}, "started before it was whole"
+        assert all(path.exists() for path, (_, written) in copies.items() if written), "gathered before it was whole"
     place.pass_time(2 * WINDOW, step=WINDOW)
     assert place.ledger.counts()[State.QUEUED] == count, "and all of them start in the end"
 
@@ -278,6 +285,136 @@ def test_a_dicom_folder_is_one_job_and_waits_for_its_last_slice(place: Place) ->
     place.finish_next()
     place.retention.sweep()
     assert sorted(path.name for path in (place.home.archive / job.id / "study" / "series").iterdir()) == list("0123")
+
+
+def loose(place: Place, numbers: range, series: str = "1.2.3", prefix: str = "IM") -> list[Path]:
+    """Drop slices of a series loose into the input folder, each in one piece."""
+    found = []
+    for number in numbers:
+        found.append(place.input / f"{prefix}{number:03}.dcm")
+        found[-1].write_bytes(dicom(series=series, seed=number))
+    return found
+
+
+def slices_of(folder: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_loose_slices_of_a_series_are_one_scan_once_all_of_it_is_quiet(place: Place) -> None:
+    for number in range(4):
+        loose(place, range(number, number + 1))
+        place.pass_time(WINDOW - 0.5)
+        assert place.states() == {}, "the window is that of the whole group"
+    loose(place, range(3), series="1.2.4", prefix="other")
+    (place.input / "cine.dcm").write_bytes(dicom(series="1.2.5", frames=2))
+    place.pass_time(2 * WINDOW)
+    jobs = {job.voxels // 64: job for job in place.ledger.jobs([State.QUEUED])}
+    assert sorted(jobs) == [2, 3, 4], "two series are two scans; a multi-frame file is one of its own"
+    assert jobs[2].name == "cine" and jobs[4].name.startswith("CT_series_")
+    for _ in range(3):
+        place.finish_next()
+    place.retention.sweep()
+    assert list(place.input.iterdir()) == []
+    assert slices_of(place.home.archive / jobs[4].id) == sorted(dicom(seed=n) for n in range(4))
+
+
+def test_slices_that_come_late_complete_a_scan_that_waits(place: Place) -> None:
+    loose(place, range(3))
+    place.pass_time(2 * WINDOW)
+    assert [job.voxels for job in place.ledger.jobs([State.QUEUED])] == [3 * 64]
+    loose(place, range(3, 5))
+    place.pass_time(2 * WINDOW)
+    (job,) = place.ledger.jobs()
+    assert (job.state, job.voxels) == (State.QUEUED, 5 * 64)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_slices_that_come_after_the_end_make_a_new_job_of_the_whole_series(place: Place, ok: bool) -> None:
+    loose(place, range(3))
+    place.pass_time(2 * WINDOW)
+    place.finish_next(ok)
+    place.retention.sweep()
+    assert list(place.input.iterdir()) == []
+    loose(place, range(3, 5))
+    place.pass_time(2 * WINDOW)
+    first, second = place.ledger.jobs()
+    assert (second.state, second.voxels) == (State.QUEUED, 5 * 64), "not the two late ones alone"
+    place.finish_next()
+    place.retention.sweep()
+    assert slices_of(place.home.archive / second.id) == sorted(dicom(seed=n) for n in range(5))
+    assert slices_of(Path(first.inputs[0])) == sorted(dicom(seed=n) for n in range(3)), "what was kept stays as it was"
+
+
+def test_a_series_that_is_dropped_again_does_not_run_again(place: Place) -> None:
+    loose(place, range(3))
+    place.pass_time(2 * WINDOW)
+    done = place.finish_next()
+    place.retention.sweep()
+    loose(place, range(3))
+    place.pass_time(2 * WINDOW)
+    loose(place, range(3), prefix="renamed")
+    place.retention.sweep()
+    place.pass_time(2 * WINDOW)
+    assert [(job.state, job.output) for job in place.ledger.jobs()] == [(State.DONE, done.output)] * 3
+
+
+def test_a_half_copied_slice_holds_its_series_and_a_damaged_one_fails_it_with_the_reason(place: Place) -> None:
+    whole = loose(place, range(3))
+    half = whole[1]
+    half.write_bytes(dicom(seed=1)[:-5])
+    place.pass_time(50)
+    assert place.ledger.jobs() == [] and all(path.exists() for path in whole)
+    half.write_bytes(dicom(seed=1))
+    place.pass_time(2 * WINDOW)
+    assert [job.voxels for job in place.ledger.jobs([State.QUEUED])] == [3 * 64]
+    place.finish_next()
+    place.retention.sweep()
+    loose(place, range(3), series="1.2.9")
+    half.write_bytes(dicom(seed=1, series="1.2.9")[:-5])
+    place.pass_time(130)
+    (failed,) = place.ledger.jobs([State.FAILED])
+    assert "pixel data ends before it should" in failed.error
+    place.retention.sweep()
+    assert list(place.input.iterdir()) == [] and len(slices_of(place.home.failed / failed.name)) == 3
+
+
+def test_slices_are_gathered_to_the_end_after_a_crash_between(place: Place) -> None:
+    """A stage that a killed server has left: with slices still loose, and with none."""
+    for number, left in enumerate([2, 0]):
+        paths = loose(place, range(4), series=f"1.2.{number}", prefix="ab"[number])
+        stage = place.input / f".{folder_name(slice_of(paths[0]))}.gathering"
+        stage.mkdir()
+        for path in paths[left:]:
+            path.rename(stage / path.name)
+    place.pass_time(3 * WINDOW)
+    assert [(job.state, job.voxels) for job in place.ledger.jobs()] == [(State.QUEUED, 4 * 64)] * 2
+    assert [path.name[:9] for path in place.input.iterdir()] == ["CT_series"] * 2
+
+
+def test_slices_that_are_named_together_are_one_job_and_stay_where_they_are(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    paths = [folder / f"{n}.dcm" for n in range(5)]
+    for number, path in enumerate(paths):
+        path.write_bytes(dicom(series="1.2.3" if number < 3 else "1.2.4", seed=number))
+        os.utime(path, (1, 1))
+    jobs = add_paths(place.home, place.ledger, paths, Wanted(place.settings))
+    assert [(job.state, job.voxels, len(job.inputs)) for job in jobs] == [
+        (State.QUEUED, 192, 3),
+        (State.QUEUED, 128, 2),
+    ]
+    assert all(path.exists() for path in paths)
+    (folder / "whole").mkdir()
+    for path in paths[:3]:
+        shutil.copy2(path, folder / "whole")
+    (again,) = add_paths(place.home, place.ledger, [folder / "whole"], Wanted(place.settings))
+    assert again.link_of == jobs[0].id, "the same slices in a folder are the same content"
+    paths[1].unlink()
+    worker = Worker(place.home, place.settings, place.ledger)
+    worker.run(drain=True)
+    worker.close()
+    ended = place.ledger.job(jobs[0].id)
+    assert ended.state is State.FAILED and "taken away" in ended.error
 
 
 def test_after_a_restart_the_window_begins_anew_and_nothing_is_taken_twice(place: Place) -> None:

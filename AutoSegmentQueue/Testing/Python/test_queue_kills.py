@@ -24,7 +24,18 @@ from AutoSegmentQueueLib.failpoints import VARIABLE
 from AutoSegmentQueueLib.home import Home
 from AutoSegmentQueueLib.ledger import Ledger
 from AutoSegmentQueueLib.states import ACTIVE, ENDED, State
-from queue_testing import LIGHT, digest_of, drop, forked_server, nifti, opened_home, results_in, serving, wait_for
+from queue_testing import (
+    LIGHT,
+    dicom,
+    digest_of,
+    drop,
+    forked_server,
+    nifti,
+    opened_home,
+    results_in,
+    serving,
+    wait_for,
+)
 from queue_testing.cluster import Cluster, running_cluster
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="kills by signal and reads /proc")
@@ -185,6 +196,29 @@ def test_two_hundred_kills_of_the_server_of_a_cluster_lose_nothing(tmp_path: Pat
     random.Random(13).shuffle(points)
     trial = kill_at_points(tmp_path / "home", 200, points, executor)
     assert trial.kills >= 200
+
+
+@pytest.mark.parametrize(
+    ("point", "number"),
+    [("gather.moved", 1), ("gather.moved", 3), ("gather.before-rename", 1), ("gather.after-rename", 1)],
+)
+def test_server_killed_while_it_gathers_slices_makes_one_scan_of_all(tmp_path: Path, point: str, number: int) -> None:
+    trial = Trial(tmp_path / "home")
+    slices = [dicom(seed=n) for n in range(4)]
+    for n, content in enumerate(slices):
+        drop(trial.root / "input", f"{n}.dcm", content)
+    digests = sorted(hashlib.sha256(content).hexdigest() for content in slices)
+    trial.dropped[hashlib.sha256("\n".join(digests).encode()).hexdigest()] = "series"
+    assert trial.serve_until_killed(point, number), "the place was passed"
+    left = [p for p in (trial.root / "input").rglob("*.dcm") if p.is_file()]
+    assert sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in left) == digests, "a slice was lost or doubled"
+    trial.serve_to_the_end()
+    with opened(trial.root) as ledger:
+        (job,) = ledger.jobs()
+    assert (job.state, job.voxels) == (State.DONE, 4 * 64)
+    archived = [p for p in (trial.root / "archive").rglob("*") if p.is_file()]
+    assert sorted(hashlib.sha256(p.read_bytes()).hexdigest() for p in archived) == digests
+    assert len(results_in(trial.root / "output")) == 1
 
 
 @pytest.mark.prove
