@@ -10,6 +10,8 @@ import slicer
 import vtk
 from AutoSegmentQueueLib import mrml, panel, panel_cells, panel_jobs, panel_look, panel_order, panel_watch
 from AutoSegmentQueueLib.home import Home, default_home
+from AutoSegmentQueueLib.panel_network import EXECUTORS, PORT, pull_arguments, pull_obstacle, serve_arguments
+from DicomWorkbenchLib.panel_widgets import describe
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -31,11 +33,8 @@ class AutoSegmentQueue(ScriptedLoadableModule):
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
-        parent.title = _("Auto Segment Queue")
-        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        parent.dependencies = ["DicomWorkbench"]
-        parent.contributors = ["DicomWorkbench contributors"]
-        parent.helpText = _(panel.HELP)
+        category = translate("qSlicerAbstractCoreModule", "Segmentation")
+        describe(parent, _("Auto Segment Queue"), category, _(panel.HELP), "queue")
 
 
 @parameterNodeWrapper
@@ -55,6 +54,17 @@ class AutoSegmentQueueParameterNode:
     reduction: Annotated[float, WithinRange(0, 0.99), Default(0.9)]
     stl: bool
     obj: bool
+    executor: Annotated[str, Choice(EXECUTORS), Default("local")]
+    scheduler: str
+    receive: bool
+    dicomPort: Annotated[int, WithinRange(1, 65535), Default(PORT)]
+    dicomAddress: Annotated[str, Default("127.0.0.1")]
+    aeTitle: Annotated[str, Default("WORKBENCH")]
+    allowAe: str
+    allowFrom: str
+    sendTo: str
+    pullFrom: str
+    study: str
 
 
 class AutoSegmentQueueLogic(ScriptedLoadableModuleLogic):
@@ -154,10 +164,9 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel_look.prepare_table(self.ui.jobsView)
         self.ui.jobsView.horizontalHeader().connect("sectionClicked(int)", self.onHeader)
         self.ui.jobsView.selectionModel().connect("currentRowChanged(QModelIndex,QModelIndex)", self.onJob)
-        launch = slicer.util.launchConsoleProcess
-        self.server = panel.QueueProcess(launch, self.ui.logText.appendPlainText, self.onEnded)
-        self.adder = panel.QueueProcess(launch, self.ui.logText.appendPlainText, self.onEnded)
-        for name in ("start", "addVolume", "addFiles", "addFolder", "load", "preview"):
+        told = (slicer.util.launchConsoleProcess, self.ui.logText.appendPlainText, self.onEnded)
+        self.server, self.adder = panel.QueueProcess(*told), panel.QueueProcess(*told)
+        for name in ("start", "addVolume", "addFiles", "addFolder", "pull", "load", "preview"):
             getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
         self.ui.stopButton.clicked.connect(self.server.stop)
         self.ui.webButton.clicked.connect(lambda: qt.QDesktopServices.openUrl(qt.QUrl(self.server.page)))
@@ -228,12 +237,10 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.updateButtons()
 
     def updateButtons(self) -> None:
-        parameters, ledger = self._parameterNode, self.watch.ledger
-        obstacle = self.obstacle.of(self.logic.fields(parameters))
-        facts = (self._isServed, self.server.running, self.adder.running, bool(parameters.scan), bool(ledger))
-        now = panel.Situation(obstacle, *facts, self.watch.job(), self.server.page)
-        isBuiltIn, isPaused = parameters.engine == panel.BUILT_IN, bool(ledger and ledger.paused)
-        panel_look.show_situation(self.ui, now, is_built_in=isBuiltIn, is_paused=isPaused)
+        fields, ledger, scan = self.logic.fields(self._parameterNode), self.watch.ledger, self._parameterNode.scan
+        facts = (self._isServed, self.server.running, self.adder.running, bool(scan), bool(ledger), self.watch.job())
+        now = panel.Situation(self.obstacle.of(fields), *facts, self.server.page, pull_obstacle(fields))
+        panel_look.show_situation(self.ui, now, fields, is_paused=bool(ledger and ledger.paused))
 
     def onJob(self, _current: Any = None, _previous: Any = None) -> None:
         self.watch.choose()
@@ -241,9 +248,8 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onHeader(self, column: int) -> None:
         order, header = self.watch.sort(column), self.ui.jobsView.horizontalHeader()
-        header.showSortIndicator = bool(order)
-        if order:
-            header.setSortIndicator(column, qt.Qt.DescendingOrder if order.descending else qt.Qt.AscendingOrder)
+        header.showSortIndicator, isUp = bool(order), bool(order and not order.descending)
+        header.setSortIndicator(column, qt.Qt.AscendingOrder if isUp else qt.Qt.DescendingOrder)
 
     # ---- acting ------------------------------------------------------------------------------------------------------
 
@@ -263,7 +269,10 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.poll()
 
     def onStart(self) -> None:
-        self.run(self.server, "serve", "--port", "0")
+        self.run(self.server, "serve", *serve_arguments(self.logic.fields(self._parameterNode)))
+
+    def onPull(self) -> None:
+        self.run(self.adder, "pull", *pull_arguments(self.logic.fields(self._parameterNode)))
 
     def onAddFiles(self) -> None:
         if files := qt.QFileDialog.getOpenFileNames(None, _("Add scans"), "", panel.FILE_KINDS):

@@ -13,7 +13,7 @@ from DicomWorkbenchLib.errors import SettingsError
 from DicomWorkbenchLib.outputs import free_name
 from DicomWorkbenchLib.process import child_environment, workbench_command
 
-from AutoSegmentQueueLib import engines, panel_cells
+from AutoSegmentQueueLib import engines, panel_cells, panel_network
 from AutoSegmentQueueLib.engines import threshold
 from AutoSegmentQueueLib.home import BusyError, Home, Lock
 from AutoSegmentQueueLib.ledger import Job, Ledger
@@ -34,20 +34,10 @@ TIPS = {
     "later": "Lower the priority.",
     "load": "Load segmentation and table into the scene.",
     "preview": "Open the page with pictures in the browser.",
+    "pull": "Fetch the study, or what of it is missing here, and queue its series by the rules of routing.toml.",
 }
-FIELDS = (
-    "input",
-    "output",
-    "engine",
-    "task",
-    "quality",
-    "structureNames",
-    "device",
-    "slots",
-    "reduction",
-    "stl",
-    "obj",
-)
+WORK_FIELDS = ("task", "quality", "structureNames", "device", "slots", "reduction", "stl", "obj")
+FIELDS = ("input", "output", "engine", *WORK_FIELDS, *panel_network.FIELDS)
 CHANGES: dict[str, Callable[[Ledger, Any], object]] = {
     "pause": lambda ledger, _: ledger.set_paused(not ledger.paused),
     "cancel": lambda ledger, job: ledger.cancel(job.id),
@@ -91,7 +81,7 @@ def settings_of(fields: dict[str, Any], before: QueueSettings) -> QueueSettings:
         formats=tuple(formats),
     )
     return replace(
-        before,
+        panel_network.with_network(fields, before),
         input=_folder(fields["input"]),
         output=_folder(fields["output"]),
         engine=fields["engine"],
@@ -115,6 +105,7 @@ def fields_of(settings: QueueSettings) -> dict[str, Any]:
         "reduction": segmentation.reduction,
         "stl": "stl" in segmentation.formats,
         "obj": "obj" in segmentation.formats,
+        **panel_network.network_fields(settings),
     }
 
 
@@ -276,6 +267,7 @@ class Situation:
     adding, has_scan, has_ledger : something is being added, a volume is chosen, the home has a ledger.
     job : the one that was clicked.
     page : address of the page of a queue that the panel has started.
+    pull : why no study can be pulled.
     """
 
     obstacle: str
@@ -286,6 +278,7 @@ class Situation:
     has_ledger: bool
     job: Job | None
     page: str = ""
+    pull: str = ""
 
 
 def why_disabled(now: Situation) -> dict[str, str]:
@@ -308,6 +301,7 @@ def why_disabled(now: Situation) -> dict[str, str]:
         "retry": none or ("" if job and panel_cells.can_retry(job) else f"This job is {state}."),
         "sooner": open_ended,
         "later": open_ended,
+        "pull": ("Something is being added." if now.adding else "") or now.pull,
         "load": result,
         "preview": result,
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from AutoSegmentQueueLib.panel import RUNS, TIPS, Situation, why_disabled
+from AutoSegmentQueueLib.panel import BUILT_IN, RUNS, TIPS, Situation, why_disabled
 from AutoSegmentQueueLib.panel_cells import WIDTHS
+from AutoSegmentQueueLib.panel_network import SCHEDULER
 
 ROW_HEIGHT = 22  # pixels
 STOPPED = "The queue does not run; jobs wait."
@@ -20,12 +21,17 @@ def prepare_table(view: Any) -> None:
         view.setColumnWidth(column, width)
 
 
-def show_situation(ui: Any, now: Situation, *, is_built_in: bool, is_paused: bool) -> None:
+def show_situation(ui: Any, now: Situation, fields: dict[str, Any], *, is_paused: bool) -> None:
     """Enable and explain the buttons and sections."""
     ui.engineLabel.text, ui.engineLabel.visible = now.obstacle, bool(now.obstacle)
     ui.workSection.enabled = ui.foldersSection.enabled = not now.served
     for widget in (ui.taskEdit, ui.qualityComboBox, ui.deviceComboBox):
-        widget.enabled = not is_built_in
+        widget.enabled = fields["engine"] != BUILT_IN
+    for widget in (ui.receiveCheckBox, ui.dicomPortSpinBox, ui.dicomAddressEdit, ui.aeTitleEdit):
+        widget.enabled = not now.served
+    for widget in (ui.allowAeEdit, ui.allowFromEdit, ui.sendToEdit):
+        widget.enabled = not now.served
+    ui.schedulerEdit.enabled = fields["executor"] == SCHEDULER
     for name, reason in why_disabled(now).items():
         button = getattr(ui, f"{name}Button")
         button.enabled, button.toolTip = not reason, reason or TIPS[name]
