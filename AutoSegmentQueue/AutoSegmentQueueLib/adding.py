@@ -69,21 +69,26 @@ def add_paths(home: Home, ledger: Ledger, paths: Sequence[Path], wanted: Wanted)
     ------
     OutputError : the ledger cannot be written.
     """
-    return [add_path(home, ledger, *group, wanted=wanted) for group in _together(home, wanted.settings, paths)]
+    groups = _together(home, wanted.settings, paths)
+    return [add_path(home, ledger, first, wanted, tuple(others)) for first, *others in groups]
 
 
-def add_path(home: Home, ledger: Ledger, *paths: Path, wanted: Wanted) -> Job:
-    """Add one file or folder, or the slices of a series; it is queued, or failed with the reason, when this returns.
+def add_path(home: Home, ledger: Ledger, path: Path, wanted: Wanted, others: tuple[Path, ...] = ()) -> Job:
+    """Add one file or folder; it is queued, or failed with the reason, when this returns.
+
+    Parameters
+    ----------
+    others : further slices of the series that ``path`` is one of.
 
     Raises
     ------
     OutputError : the ledger cannot be written.
     """
-    inputs = tuple(str(path) for path in paths)
+    inputs = tuple(str(one) for one in (path, *others))
     unit = unit_of(inputs)
-    new = wanted.new_job(home, paths[0], unit.signature if unit else "")
-    if len(paths) > 1:
-        first = slice_of(paths[0], whole=False)
+    new = wanted.new_job(home, path, unit.signature if unit else "")
+    if others:
+        first = slice_of(path, whole=False)
         new = replace(new, inputs=inputs, name=safe_name(wanted.name or (folder_name(first) if first else new.name)))
     job = ledger.receive(new)
     if unit is None:

@@ -52,7 +52,7 @@ class Bench:
         self.count += 1
         path = drop(self.folder, f"scan{self.count}.nii", nifti(what, seed=self.count))
         os.utime(path, (1, 1))
-        return add_path(self.home, self.ledger, path, wanted=Wanted(self.settings, **more))
+        return add_path(self.home, self.ledger, path, Wanted(self.settings, **more))
 
     def work(self) -> None:
         worker = Worker(self.home, self.settings, self.ledger)
@@ -179,7 +179,7 @@ def test_a_program_that_cannot_be_started_is_tried_again_not_lost(bench: Bench) 
 
 def test_logs_hold_ids_and_no_names(bench: Bench) -> None:
     path = drop(bench.folder, "Mustermann_Max.nii", nifti())
-    job = add_path(bench.home, bench.ledger, path, wanted=Wanted(bench.settings))
+    job = add_path(bench.home, bench.ledger, path, Wanted(bench.settings))
     bench.work()
     text = bench.home.log_of(job.id).read_text()
     assert job.id in text and "Mustermann" not in text
