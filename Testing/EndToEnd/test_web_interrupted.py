@@ -15,7 +15,7 @@ from AutoSegmentQueueLib.ledger import Ledger
 from EndToEnd.web_browser import drive, require_browser, served
 from queue_testing import nifti, opened_home
 
-pytestmark = [pytest.mark.needs("node", "npm", "chromium"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.needs("node", "npm", "chromium"), pytest.mark.timeout(600)]
 VOXELS_ALONG = 200  # 16 MB, some seconds at the speed the browser is held to
 CHUNK = 1 << 20
 

@@ -13,7 +13,7 @@ import pytest
 from AutoSegmentQueueLib.export_mesh import enclosed_volume_ml
 from EndToEnd.web_browser import drive, served
 
-pytestmark = [pytest.mark.needs("node", "npm", "chromium", "module:slicer", "module:trimesh"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.needs("node", "npm", "chromium", "module:slicer", "module:trimesh"), pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from AutoSegmentQueueLib.web.store import WebStore
 from EndToEnd.web_browser import drive, require_browser, served
 from queue_testing import nifti, web_states
 
-pytestmark = [pytest.mark.needs("node", "npm", "chromium"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("node", "npm", "chromium"), pytest.mark.timeout(600)]
 PASSWORD = "a long enough password"
 
 

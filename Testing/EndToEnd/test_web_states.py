@@ -10,7 +10,7 @@ from AutoSegmentQueueLib.ledger import Ledger
 from EndToEnd.web_browser import drive, require_browser, served
 from queue_testing import web_states
 
-pytestmark = [pytest.mark.needs("node", "npm", "chromium", "module:slicer"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("node", "npm", "chromium", "module:slicer"), pytest.mark.timeout(600)]
 DISK = "the disk has 1.2 GB free, less than the 5 GB that are kept; make room, and it goes on by itself"
 
 

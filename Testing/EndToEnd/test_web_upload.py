@@ -12,7 +12,7 @@ from AutoSegmentQueueLib.validation import check_result
 
 pytestmark = [
     pytest.mark.needs("node", "npm", "chromium", "module:slicer", "module:SimpleITK"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(600),
 ]
 
 

@@ -21,7 +21,7 @@ export async function open({ phone = false, dark = false, flags = {} } = {}) {
     viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 860 }, colorScheme: dark ? "dark" : "light", isMobile: phone, hasTouch: phone,
     deviceScaleFactor: phone ? 2 : 1, acceptDownloads: true, timezoneId: "UTC", locale: "en-GB", ...flags,
   });
-  context.setDefaultTimeout(30000);
+  context.setDefaultTimeout(90000); // a busy machine is no reason to fail
   const page = await context.newPage();
   page.on("pageerror", (error) => result.errors.push(String(error)));
   page.on("console", (message) => {

@@ -28,7 +28,7 @@ CHOSEN = {
     "viewer-light": ("viewer", 1100, 700),
     "delete-light": ("delete", 1100, None),
     "problem-404-light": ("not-found", 1100, 500),
-    "result-light": ("result", 1100, None),
+    "result-light": ("result", 1100, 1560),
     "result-hidden": ("hidden", 1100, None),
     "slices": ("slices", 1100, None),
     "no-webgl": ("no-webgl", 1100, 620),
@@ -44,8 +44,11 @@ def shrink(source: Path, target: Path, width: int, height: int | None) -> int:
     picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
     if height is not None:
         picture = picture.crop((0, 0, width, min(height, picture.height)))
-    for colors in (128, 64, 40, 24):
-        picture.quantize(colors, dither=Image.Dither.NONE).save(target, optimize=True)
+    # The palette keeps rare colours too: a small green word on a page of greys.
+    for colors in (256, 128, 64, 40):
+        picture.quantize(colors, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(
+            target, optimize=True
+        )
         if target.stat().st_size <= MOST_BYTES:
             break
     return target.stat().st_size
