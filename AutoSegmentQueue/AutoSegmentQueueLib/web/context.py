@@ -27,6 +27,7 @@ from AutoSegmentQueueLib.web.sessions import Sessions
 from AutoSegmentQueueLib.web.settings import WebSettings
 from AutoSegmentQueueLib.web.store import WebStore
 from AutoSegmentQueueLib.web.tokens import Tokens
+from AutoSegmentQueueLib.web.upload_writer import Stop
 from AutoSegmentQueueLib.web.uploads import Uploads
 
 P = ParamSpec("P")
@@ -52,7 +53,7 @@ class _Held:
     """Who has an upload now, and how to ask them to end."""
 
     def __init__(self) -> None:
-        self.lock, self.stop, self.waiting = asyncio.Lock(), asyncio.Event(), 0
+        self.lock, self.stop, self.waiting = asyncio.Lock(), Stop(), 0
 
 
 class Web:
@@ -99,8 +100,8 @@ class Web:
         return await _in(self._guards, work, *args, **kwargs)
 
     @asynccontextmanager
-    async def holding(self, upload_id: str, seconds: float) -> AsyncIterator[asyncio.Event]:
-        """Let one request at a time have an upload; an older one is asked to end, by the event it was given.
+    async def holding(self, upload_id: str, seconds: float) -> AsyncIterator[Stop]:
+        """Let one request at a time have an upload; an older one is asked to end, by what it was given.
 
         Raises
         ------
@@ -108,7 +109,7 @@ class Web:
         """
         held = self._held.setdefault(upload_id, _Held())
         held.waiting += 1
-        held.stop.set()
+        held.stop.ask()
         try:
             async with asyncio.timeout(seconds):
                 await held.lock.acquire()
@@ -116,7 +117,7 @@ class Web:
             raise Problem(423, "another request has this upload") from None
         finally:
             held.waiting -= 1
-        held.stop = asyncio.Event()
+        held.stop = Stop()
         try:
             yield held.stop
         finally:

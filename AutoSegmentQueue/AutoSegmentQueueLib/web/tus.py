@@ -11,7 +11,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import wraps
 from typing import Any
@@ -164,7 +164,7 @@ async def _receive(request: Request, upload: Upload, answer: Response) -> Respon
             stop,
         )
         try:
-            await sink.take(_until(request.stream(), stop))
+            await sink.take(request.stream())
         except Interrupted:
             raise Problem(423, "another request goes on with this upload", {"Connection": "close"}) from None
         if sink.digest is not None:
@@ -177,24 +177,6 @@ async def _receive(request: Request, upload: Upload, answer: Response) -> Respon
         if upload.offset == upload.length:
             await _finish(request, upload, answer)
     return answer
-
-
-async def _until(parts: AsyncIterator[bytes], stop: asyncio.Event) -> AsyncIterator[bytes]:
-    """Give parts until a newer request for the same upload asks this one to end, also while nothing comes."""
-    stopped = asyncio.ensure_future(stop.wait())
-    try:
-        while True:
-            part = asyncio.ensure_future(anext(parts, None))
-            await asyncio.wait({part, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not part.done():
-                part.cancel()
-                raise Interrupted
-            found = part.result()
-            if found is None:
-                return
-            yield found
-    finally:
-        stopped.cancel()
 
 
 async def _look_at_beginning(web: Web, upload: Upload) -> None:

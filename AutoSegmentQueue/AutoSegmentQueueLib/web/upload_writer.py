@@ -20,6 +20,43 @@ class Interrupted(Exception):
     """Another request for the same upload has come; this one is over."""
 
 
+class Stop:
+    """Lets a newer request end an older one, also while the older one waits for bytes that do not come."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._waiting: asyncio.Task[Any] | None = None
+
+    def ask(self) -> None:
+        """Ask whoever has this to end."""
+        self._asked = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def watch(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Give parts until asked to end.
+
+        Raises
+        ------
+        Interrupted : it was asked for.
+        """
+        task = asyncio.current_task()
+        while not self._asked:
+            self._waiting = task
+            try:
+                part = await anext(parts)
+            except StopAsyncIteration:
+                return
+            except asyncio.CancelledError:
+                if not self._asked or task is None or task.uncancel():
+                    raise  # the server ends
+                break
+            finally:
+                self._waiting = None
+            yield part
+        raise Interrupted
+
+
 @dataclass
 class Sink:
     """Takes the bytes of one request.
@@ -38,7 +75,7 @@ class Sink:
     most: int
     commit: Callable[[int], None]
     digest: Any = None
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    stop: Stop = field(default_factory=Stop)
     written: int = 0  # bytes in the file
     committed: int = 0  # bytes safely on disk
     _file: int = -1
@@ -58,12 +95,10 @@ class Sink:
         collected, seen = bytearray(), 0
         try:
             os.lseek(self._file, self.offset, os.SEEK_SET)
-            async for part in parts:
+            async for part in self.stop.watch(parts):
                 seen += len(part)
                 if seen > self.most:
                     raise Problem(413, "more bytes came than the upload was said to have", {"Connection": "close"})
-                if self.stop.is_set():
-                    raise Interrupted
                 collected += part
                 if len(collected) >= WRITE_BYTES:
                     full, collected = collected, bytearray()
