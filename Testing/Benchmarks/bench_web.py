@@ -218,11 +218,11 @@ class _Server:
         return str(answer.headers["Location"])
 
     def send(self, url: str, content: bytes, size: int) -> None:
-        for offset in range(0, size, len(content)):
-            part = content[: size - offset]
-            kind = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
-            answer = self.tus("PATCH", url, part, **kind)
-            assert answer.status == 204, answer.content
+        """Send all in one request, as tus clients do unless told otherwise; the server counts what is on disk meanwhile."""
+        parts = (content[: size - offset] for offset in range(0, size, len(content)))
+        kind = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0", "Content-Length": str(size)}
+        answer = self.tus("PATCH", url, parts, **kind)
+        assert answer.status == 204, answer.content
 
     def send_until_cut(self, url: str, content: bytes, size: int, sent: list[int]) -> None:
         def parts() -> Iterator[bytes]:

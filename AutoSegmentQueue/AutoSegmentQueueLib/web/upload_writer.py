@@ -13,6 +13,7 @@ from DicomWorkbenchLib.web_problems import Problem
 
 WRITE_BYTES = 1 << 20  # collected before a write; two such pieces are all the memory an upload takes
 COMMIT_BYTES = 32 << 20  # after so many the offset moves on, while more is being read
+_sync = getattr(os, "fdatasync", os.fsync)  # size and content are enough; times need not wait for the disk
 Run = Callable[..., Awaitable[Any]]
 
 
@@ -152,7 +153,7 @@ class Sink:
         self.written += len(piece)
 
     def _to_disk(self, written: int) -> None:
-        os.fsync(self._file)
+        _sync(self._file)
         self.commit(self.offset + written)
         self.committed = written
 
