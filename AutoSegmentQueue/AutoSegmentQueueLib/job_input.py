@@ -71,7 +71,8 @@ def _dicom(paths: Sequence[Path], progress: Progress, cancel: CancelToken) -> Lo
             array, matrix = _upright(array, matrix)
             warnings.append("the gantry was tilted; the slices were moved onto an upright grid before segmentation")
         source = source_of(read.series, matrix)
-    return LoadedInput(ImageVolume(array, matrix, read.units, series.modality, uids), files, warnings, source)
+    slabs = None if source.is_even else source.slab_mm
+    return LoadedInput(ImageVolume(array, matrix, read.units, series.modality, uids, slabs), files, warnings, source)
 
 
 def _hashed(given: Sequence[Path], used: Sequence[Path]) -> list[InputFile]:

@@ -73,7 +73,7 @@ def _figures(volume: ImageVolume, structure: Structure, mask: Mask, box: tuple[s
         structure.name,
         structure.labels[0],
         len(values),
-        len(values) * volume.voxel_ml,
+        volume.volume_ml(along[2], box[0].start),
         float(values.mean(dtype=np.float64)),
         float(values.std(dtype=np.float64)),
         float(np.median(values)),

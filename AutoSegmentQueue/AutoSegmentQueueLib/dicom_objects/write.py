@@ -87,8 +87,8 @@ def _remarks(source: DicomSource) -> list[str]:
         )
     if not source.is_even:
         found.append(
-            "the slices are unevenly spaced: the DICOM objects have the true positions of the slices; models, "
-            "the .seg.nrrd file and volumes have the mean distance"
+            "the slices are unevenly spaced: the DICOM objects and volumes follow the true positions of the slices; models, "
+            "the .seg.nrrd file and centres have the mean distance"
         )
     return found
 

@@ -68,6 +68,7 @@ class ImageVolume:
     units : "HU" for CT, empty where not known.
     modality : DICOM modality, empty where not known.
     instance_uids : SOP instances the voxels come from, in the order of the slices.
+    slab_mm : (k,) thickness each slice stands for where they are unevenly spaced; None where all have the matrix's step.
     """
 
     array: NDArray[Any]
@@ -75,6 +76,7 @@ class ImageVolume:
     units: str = ""
     modality: str = ""
     instance_uids: tuple[str, ...] = ()
+    slab_mm: FloatArray | None = None
 
     @property
     def matrix_ras(self) -> FloatArray:
@@ -85,6 +87,14 @@ class ImageVolume:
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel size along (i, j, k)."""
         return spacing_of(self.matrix_lps)
+
+    def volume_ml(self, voxels_of_slices: NDArray[np.integer], first: int = 0) -> float:
+        """Return the volume of so many voxels in each of some slices, of which ``first`` is the first."""
+        count = float(voxels_of_slices.sum()) * self.voxel_ml
+        if self.slab_mm is None or not count:
+            return count
+        slabs = self.slab_mm[first : first + len(voxels_of_slices)]
+        return count * float(voxels_of_slices @ slabs) / (float(voxels_of_slices.sum()) * self.spacing_mm[2])
 
     @property
     def voxel_ml(self) -> float:

@@ -29,7 +29,7 @@ from AutoSegmentQueueLib.statistics import measure
 from DicomWorkbenchLib.polygons import area_and_centroid
 from DicomWorkbenchLib.progress import NEVER, no_progress
 from numpy.typing import NDArray
-from queue_testing.dicom_cases import ORIENTATIONS, SHAPE_KJI, STEP_MM, Geometry, structures, write_slices
+from queue_testing.dicom_cases import ORIENTATIONS, PIXEL_MM, SHAPE_KJI, STEP_MM, Geometry, structures, write_slices
 
 pytestmark = pytest.mark.needs("module:highdicom", "module:SimpleITK")
 
@@ -358,6 +358,18 @@ def test_the_report_has_the_volumes_and_names_the_segments(made: Callable[[str],
     assert volumes == pytest.approx(truth, rel=1e-5)
     assert segments == [1, 2, 3, 4, 5]
     assert segmentation.SOPInstanceUID in report.to_json()
+
+
+@pytest.mark.parametrize("name", ["axial", "uneven", "missing slices"])
+def test_volumes_count_every_slice_with_its_own_thickness(made: Callable[[str], Made], name: str) -> None:
+    """Truth: voxels of each slice, times a pixel's area, times half the way to each neighbour."""
+    case = made(name)
+    heights = np.asarray(CASES[name].heights_mm)
+    steps = np.diff(heights)
+    slabs = (np.concatenate([steps[:1], steps]) + np.concatenate([steps, steps[-1:]])) / 2
+    for one, structure in zip(measure(case.loaded.volume, case.segmented), case.segmented.structures, strict=True):
+        counts = structure.mask(case.segmented.labelmap).sum(axis=(1, 2))
+        assert one.volume_ml == pytest.approx(float(counts @ slabs) * np.prod(PIXEL_MM) / 1000)
 
 
 def test_the_same_labels_make_the_same_objects_and_others_make_others(
