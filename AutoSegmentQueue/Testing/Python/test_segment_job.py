@@ -118,6 +118,7 @@ def test_the_result_is_complete_and_valid(finished: tuple[Path, list[dict[str, A
         "segmentation.glb",
         "statistics.csv",
         "preview.html",
+        "preview.npz",
         "report.json",
         *(f"models/{name}.stl" for name in ("body", "lungs", "bone")),
         "models/segmentation.obj",
