@@ -14,14 +14,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from DicomWorkbenchLib.errors import ProcessError
-from DicomWorkbenchLib.parts import Cluster, carried_by
-from queue_testing import environment, wait_for
+from DicomWorkbenchLib.errors import Cancelled, ProcessError
+from DicomWorkbenchLib.parts import Cluster, Part, carried_by
+from DicomWorkbenchLib.progress import NEVER, CancelToken, no_progress
+from queue_testing import environment, is_running, wait_for
 from queue_testing.cluster import Cluster as Nodes
 from queue_testing.cluster import kill, running_cluster
 
 pytestmark = pytest.mark.needs("module:distributed", "module:highdicom", "module:cc3d")
-ON_CLUSTER = ("--executor", "local-cluster")
+ON_CLUSTER = ("--executor", "local-cluster", "--files", "transfer")
+OPTIMIZE = ("--decimate", "2", "--eight-bit", "--deidentify", "--uid-salt", "x", "--jobs", "1")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,14 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_liver_cohort(folder / "cohort", patients=(1,), size=64, slices=16)
     shutil.copytree(next((folder / "cohort").glob("*1")), folder / "cohort" / "again")
     return folder
+
+
+@pytest.fixture(scope="module")
+def optimized(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """What `optimize` writes on one machine."""
+    folder = tmp_path_factory.mktemp("optimized")
+    workbench("optimize", samples / "studies", "-o", folder / "out", *OPTIMIZE)
+    return contents(folder)
 
 
 def workbench(*arguments: object) -> None:
@@ -66,29 +76,31 @@ def _content(path: Path) -> object:
     return path.read_bytes()
 
 
-def same_on_a_cluster(verb: str, source: Path, into: Path, *options: str) -> dict[str, object]:
-    """Run a command here and on a cluster that fetches its files; returns what both wrote, which must be the same."""
-    workbench(verb, source, "-o", into / "here" / "out", *options)
-    workbench(verb, source, "-o", into / "there" / "out", *options, *ON_CLUSTER, "--files", "transfer")
-    here, there = contents(into / "here"), contents(into / "there")
-    assert here.keys() == there.keys()
-    assert [name for name in here if here[name] != there[name]] == []
-    assert [path.name for path in (into / "there").iterdir()] == ["out"]  # nothing of the parts is left
-    return here
+def assert_same(here: dict[str, object], there: Path) -> None:
+    """See that a folder holds the same files, and nothing of the parts they were made in."""
+    found = contents(there)
+    assert here.keys() == found.keys()
+    assert [name for name in here if here[name] != found[name]] == []
+    assert [path.name for path in there.iterdir()] == ["out"]
 
 
-def test_optimize_on_a_cluster_writes_the_same_files(samples: Path, tmp_path: Path) -> None:
-    options = ("--decimate", "2", "--eight-bit", "--deidentify", "--uid-salt", "x", "--jobs", "1")
-    written = same_on_a_cluster("optimize", samples / "studies", tmp_path, *options)
-    assert sum(name.endswith(".dcm") for name in written) > 24
+def test_optimize_on_a_cluster_writes_the_same_files(
+    samples: Path, optimized: dict[str, object], tmp_path: Path
+) -> None:
+    workbench("optimize", samples / "studies", "-o", tmp_path / "there" / "out", *OPTIMIZE, *ON_CLUSTER)
+    assert_same(optimized, tmp_path / "there")
+    assert sum(name.endswith(".dcm") for name in optimized) > 24
 
 
 def test_tumors_on_a_cluster_writes_the_same_tables_pictures_and_reports(samples: Path, tmp_path: Path) -> None:
-    written = same_on_a_cluster("tumors", samples / "cohort", tmp_path)
-    report = written["out/report.json"]
+    workbench("tumors", samples / "cohort", "-o", tmp_path / "here" / "out")
+    workbench("tumors", samples / "cohort", "-o", tmp_path / "there" / "out", *ON_CLUSTER)
+    here = contents(tmp_path / "here")
+    assert_same(here, tmp_path / "there")
+    report = here["out/report.json"]
     assert isinstance(report, dict)
     assert sorted(one["status"] for one in report["patients"]) == ["duplicate", "ok"]
-    assert any(name.endswith(".png") for name in written)
+    assert any(name.endswith(".png") for name in here)
 
 
 def test_a_cluster_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,19 +111,40 @@ def test_a_cluster_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPat
         pass
 
 
-def test_a_killed_part_is_done_again_and_nothing_is_missing(samples: Path, tmp_path: Path) -> None:
+def test_a_part_that_never_completes_is_given_up(tmp_path: Path) -> None:
+    part = Part("this", ())  # ends well each time and writes nothing
+    with carried_by(Cluster("local")) as carrier, pytest.raises(ProcessError, match="5 times"):
+        list(carrier.run([part], tmp_path, no_progress, NEVER))
+
+
+def test_a_cancel_ends_the_parts_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sleeps_for_a_test.py").write_text(
+        "import os, pathlib, sys, time\npathlib.Path(sys.argv[1]).with_name('pid').write_text(f'{os.getpid()}.')\ntime.sleep(600)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    token, pids = CancelToken(), lambda: [path.read_text() for path in (tmp_path / "parts").glob("*/pid")]
+
+    def cancel_once_started(done: int, total: int, message: str) -> None:
+        if any(text.endswith(".") for text in pids()):
+            token.cancel()
+
+    with carried_by(Cluster("local")) as carrier, pytest.raises(Cancelled):
+        list(carrier.run([Part("sleeps_for_a_test", ())], tmp_path / "parts", cancel_once_started, token))
+    assert not is_running(int(pids()[0].rstrip(".")))
+
+
+def test_a_killed_part_is_done_again_and_nothing_is_missing(
+    samples: Path, optimized: dict[str, object], tmp_path: Path
+) -> None:
     """Nodes as processes of their own, one of which is killed while it works."""
-    options = ("--decimate", "2", "--uid-salt", "x", "--jobs", "1")
-    workbench("optimize", samples / "studies", "-o", tmp_path / "here" / "out", *options)
+    there = tmp_path / "there"
     with running_cluster(tmp_path / "cluster") as cluster:
-        killer = threading.Thread(target=_kill_the_first_at_work, args=(cluster, tmp_path / "there"))
+        killer = threading.Thread(target=_kill_the_first_at_work, args=(cluster, there))
         killer.start()
-        workbench(
-            "optimize", samples / "studies", "-o", tmp_path / "there" / "out", *options, "--executor", cluster.address
-        )
+        workbench("optimize", samples / "studies", "-o", there / "out", *OPTIMIZE, "--executor", cluster.address)
         killer.join()
         assert cluster.nodes[0].poll() is not None
-    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+    assert_same(optimized, there)
 
 
 def _kill_the_first_at_work(cluster: Nodes, folder: Path) -> None:
