@@ -279,7 +279,7 @@ def round_trip(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ortha
 
 
 @contextmanager
-def there_and_back(folder: Path, slices: int) -> Iterator[tuple[Orthanc, Path]]:
+def there_and_back(folder: Path, slices: int, seconds: float = 300) -> Iterator[tuple[Orthanc, Path]]:
     """Orthanc sends a CT by C-STORE to ``queue serve``, which segments it and sends the objects back."""
     node, answers = free_ports(2)
     home = Home.open(folder / "home")
@@ -298,7 +298,7 @@ def there_and_back(folder: Path, slices: int) -> Iterator[tuple[Orthanc, Path]]:
             reader.start()
             sent = pacs.store("queue", pacs.ask("series"))
             assert sent["InstancesCount"] == slices and sent["FailedInstancesCount"] == 0
-            wait_for(lambda: len(pacs.ask("instances")) == slices + 3, 300, every=0.5)
+            wait_for(lambda: len(pacs.ask("instances")) == slices + 3, seconds, every=0.5)
             listed = ["outbox", "--home", str(home.root), "--json"]
             wait_for(lambda: json.loads(run_queue(*listed).stdout)["deliveries"][0]["state"] == "stored", 30, every=0.5)
         reader.join(20)
@@ -321,9 +321,9 @@ def test_a_scan_that_came_by_c_store_goes_back_as_objects_of_the_same_study(roun
 
 
 @pytest.mark.prove
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 @pytest.mark.needs("module:SimpleITK", "module:slicer")
 def test_a_thousand_slices_go_the_whole_way(tmp_path: Path) -> None:
-    with there_and_back(tmp_path, slices=1000) as (pacs, _):
+    with there_and_back(tmp_path, slices=1000, seconds=1200) as (pacs, _):
         modalities = {one["MainDicomTags"]["Modality"]: len(one["Instances"]) for one in pacs.series()}
         assert modalities == {"CT": 1000, "SEG": 1, "RTSTRUCT": 1, "SR": 1}
