@@ -73,7 +73,7 @@ def test_a_frozen_node_that_wakes_up_late_is_locked_out_and_ends_its_job(
     cluster: Cluster, queue: Callable[..., Queue]
 ) -> None:
     ours = queue()
-    job = ours.add("sleep:8")
+    job = ours.add("sleep:6")
     wait_for(lambda: ours.children())
     frozen = node_of(cluster, ours.children()[0])
     child = ours.children()[0]

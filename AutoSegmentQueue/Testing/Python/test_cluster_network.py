@@ -84,7 +84,7 @@ def test_a_cut_network_gives_the_job_to_another_node_and_ends_it_on_the_one_cut_
         stack.callback(ours.stop)
         ours.start()
 
-        job = ours.add("sleep:8")
+        job = ours.add("sleep:6")
         child = wait_for(ours.children)[0]
         cable = spaces[cluster.nodes.index(node_of(cluster, child))][2]
         ip("link", "set", cable, "down")
