@@ -160,7 +160,7 @@ def _journey() -> Iterator[Step]:
         "journey",
         "4. It is made small for the web",
         "Scan and linked objects together.",
-        ("optimize", "data/ct-rtstruct", "-o", "journey/web", *_SMALL, "--uid-salt", "demo"),
+        ("optimize", "data/ct-rtstruct", "-o", "journey/web", *_SMALL),
         "journey/web",
         facts=_optimizer_facts,
     )
@@ -176,7 +176,7 @@ def _journey() -> Iterator[Step]:
     )
 
 
-_SMALL = ("--decimate", "2", "--eight-bit", "--resize", "256", "--compress", "htj2k")
+_SMALL = ("--decimate", "2", "--eight-bit", "--resize", "256", "--compress", "htj2k", "--uid-salt", "demo")
 
 
 def _optimizer_facts(report: Mapping[str, Any]) -> Facts:

@@ -1,5 +1,7 @@
 """Run every benchmark, print its table, and record all of them in docs/benchmarks.md and docs/benchmarks.json.
 
+docs/benchmarks-history.jsonl gets one line per benchmark and run, so that ratios can be compared over time.
+
 A benchmark is a file ``bench_NAME.py`` beside this one with ``main(quick: bool) -> list[dict]``; a row has "name", "ratio" (how many
 times better than the peer, above 1 is better) and whatever else it measured. Each runs in a process of its own, so that memory figures
 stand alone.
@@ -23,6 +25,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 DOCS = HERE.parents[1] / "docs"
+HISTORY = DOCS / "benchmarks-history.jsonl"
+MOVED = 0.2  # of a ratio between two runs; less is noise on a shared machine
 ROWS_MARK = "ROWS "
 Rows = list[dict[str, Any]]
 
@@ -46,6 +50,8 @@ def main() -> int:
             continue
         results[name] = rows
         print(f"\n{name}\n{_markdown(rows)}", flush=True)
+        for line in _compared(name, rows):
+            print(line, flush=True)
     if not options.quick and results:
         _record(results)
     for name in failed:
@@ -91,14 +97,38 @@ def _shown(value: Any) -> str:
     )
 
 
+def _ratios(rows: Rows) -> dict[str, float]:
+    return {str(row["name"]): round(row["ratio"], 4) for row in rows if row.get("ratio") is not None}
+
+
+def _compared(name: str, rows: Rows) -> list[str]:
+    """Say which ratios have moved by more than a fifth since the last recorded run."""
+    lines = HISTORY.read_text(encoding="utf-8").splitlines() if HISTORY.exists() else []
+    runs = [run for line in lines if (run := json.loads(line))["benchmark"] == name]
+    before = runs[-1]["ratios"] if runs else {}
+    return [
+        f"  {row}: {ratio:.3g}, {before[row]:.3g} on {runs[-1]['date']}"
+        for row, ratio in _ratios(rows).items()
+        if before.get(row) and abs(ratio / before[row] - 1) > MOVED
+    ]
+
+
+def _remember(results: dict[str, Rows], today: str, machine: str) -> None:
+    with HISTORY.open("a", encoding="utf-8", newline="\n") as file:
+        for name, rows in results.items():
+            line = {"date": today, "benchmark": name, "machine": machine, "ratios": _ratios(rows)}
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
 def _record(results: dict[str, Rows]) -> None:
     path = DOCS / "benchmarks.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     today = datetime.date.today().isoformat()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    DOCS.mkdir(exist_ok=True)
+    _remember(results, today, machine)
     for name, rows in results.items():
         before[name] = {"date": today, "machine": machine, "rows": rows}
-    DOCS.mkdir(exist_ok=True)
     path.write_text(json.dumps(before, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     parts = [
         "# Benchmarks\n",

@@ -11,6 +11,7 @@ from typing import Any
 
 DIFFERS: Mapping[str, str] = {
     r".*/queue/.*\.sqlite3?(-wal|-shm)?": "the ledger holds times, ids and its own pages",
+    r".*/models/.*/manifest\.json": "times, and hashes of DICOM objects that hold the time they were made",
     r".*/queue/(logs/.*|.*\.lock|.*\.log)": "logs and locks hold times and process numbers",
 }
 _MOVING = {
@@ -32,7 +33,7 @@ _MOVING = {
 def differences(one: Path, other: Path) -> Iterator[tuple[str, str]]:
     """Yield (file, why) for every file that is not the same in both; why is empty where nothing explains it.
 
-    Reports are compared without their seconds and places.
+    Reports are compared without their seconds and places, DICOM objects without dates and times.
     """
     names = sorted(
         {p.relative_to(folder).as_posix() for folder in (one, other) for p in folder.rglob("*") if p.is_file()}
@@ -47,9 +48,24 @@ def _same(one: Path, other: Path) -> bool:
         return False
     if _digest(one) == _digest(other):
         return True
+    if one.suffix == ".dcm":
+        return bool(_timeless(one) == _timeless(other))
     if one.suffix == ".json":
         return bool(_still(json.loads(one.read_text("utf-8"))) == _still(json.loads(other.read_text("utf-8"))))
     return False
+
+
+def _timeless(path: Path) -> Any:
+    """Return a DICOM object without its dates and times."""
+    import pydicom
+
+    def forget(dataset: Any, element: Any) -> None:
+        if element.VR in ("DA", "TM", "DT"):
+            del dataset[element.tag]
+
+    found = pydicom.dcmread(path)
+    found.walk(forget)
+    return found
 
 
 def _digest(path: Path) -> str:
