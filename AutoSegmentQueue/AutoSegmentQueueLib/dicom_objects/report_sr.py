@@ -42,7 +42,7 @@ def write_report(
     segmentation : the object whose segments were measured, in the order of ``structures``.
     units : of the scan's values; others than HU are left out, as their code is not certain.
     """
-    hd = require_highdicom("queue")
+    hd = require_highdicom("pacs")
     from pydicom.sr.codedict import codes
 
     by_name = {one.name: one for one in figures}

@@ -48,7 +48,7 @@ def write_segmentation(
     InputError : LABELMAP cannot hold structures that overlap.
     DependencyError : highdicom is not installed.
     """
-    hd = require_highdicom("queue")
+    hd = require_highdicom("pacs")
     structures = segmented.structures
     if labelmap and overlaps(structures):
         raise InputError("a LABELMAP segmentation cannot hold structures that overlap; BINARY can")

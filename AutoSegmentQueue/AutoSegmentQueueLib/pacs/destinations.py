@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Protocol
+
+from DicomWorkbenchLib.errors import DependencyError
 
 from AutoSegmentQueueLib.pacs.commitment import CommitmentListener
 from AutoSegmentQueueLib.pacs.dimse_client import Caller
@@ -35,6 +38,8 @@ def destination_of(text: str, settings: SendSettings, listener: CommitmentListen
     tls = client_context(settings.tls_ca, settings.tls_cert, settings.tls_key) if settings.tls_ca else None
     caller = Caller(settings.ae_title, settings.seconds, tls)
     if isinstance(peer, DimsePeer):
+        if find_spec("pynetdicom") is None:
+            raise DependencyError("pynetdicom", extra="pacs")
         from AutoSegmentQueueLib.pacs.send_dimse import DimseDestination
 
         return DimseDestination(peer, settings, caller, listener)
