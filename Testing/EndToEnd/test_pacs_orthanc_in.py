@@ -12,9 +12,10 @@ from typing import Any
 
 import pydicom
 import pytest
+from AutoSegmentQueueLib.states import State
 from pacs_testing import SECRETS, Certificates, Orthanc, Peer, dataset_bytes, make_certificates, orthanc, small_slices
 from pacs_testing.node import Receiving, receiving
-from queue_testing import opened_home, run_queue, serving, wait_for
+from queue_testing import opened_home, serving, wait_for
 
 pytestmark = pytest.mark.needs("Orthanc", "storescu", "module:pynetdicom", "module:dicomweb_client")
 
@@ -68,9 +69,7 @@ def test_orthanc_stores_sixty_slices_that_become_one_job_with_the_same_content(
 
 def test_a_served_queue_receives_segments_and_archives_what_orthanc_sends(pacs: Orthanc, tmp_path: Path) -> None:
     root = tmp_path / "home"
-    with opened_home(root):
-        pass
-    with serving(root, "--dicom-port", "0", "--quiet-seconds", "0.5") as server:
+    with opened_home(root) as (_, _, ledger), serving(root, "--dicom-port", "0", "--quiet-seconds", "2") as server:
         assert server.stderr
         said = ""
         while "ready:" not in said:
@@ -78,12 +77,17 @@ def test_a_served_queue_receives_segments_and_archives_what_orthanc_sends(pacs: 
         port = int(said.partition(f"{OURS}@127.0.0.1:")[2].split()[0])
         pacs.add_peer("served", Peer(OURS, port))
         assert pacs.store("served", pacs.ask("series"))["FailedInstancesCount"] == 0
-        wait_for(lambda: '"done"' in run_queue("status", "--home", str(root), "--json").stdout, 60)
-        wait_for(lambda: len(list((root / "archive").rglob("*.dcm"))) == SLICES, 20)
+        wait_for(lambda: SLICES in archived(root), 90)  # a slow machine may make a revision of a part first
+        assert {job.state for job in ledger.jobs()} <= {State.DONE}
         server.terminate()
         said += server.stderr.read()
     said += "".join(path.read_text() for path in (root / "logs").glob("*.log"))
     assert not any(secret in said for secret in SECRETS)
+
+
+def archived(root: Path) -> list[int]:
+    """How many slices of each job are in the archive."""
+    return [len(list(folder.rglob("*.dcm"))) for folder in (root / "archive").iterdir()]
 
 
 def test_wrong_titles_and_unknown_callers_are_refused_and_written_down(tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def tls_echo(port: int, certificates: Certificates, holder: str | None, ca: str)
 def test_a_peer_killed_in_the_middle_leaves_a_series_that_waits_and_completes_when_it_is_sent_again(
     tmp_path: Path,
 ) -> None:
-    count = 90
+    count = 50
     with orthanc(tmp_path / "orthanc") as pacs:
         small_slices(tmp_path / "ct", count)
         pacs.upload(tmp_path / "ct")
