@@ -16,8 +16,10 @@ import click
 
 from DicomWorkbenchLib.cli import job_options, run_job
 from DicomWorkbenchLib.demo_page import gallery
+from DicomWorkbenchLib.demo_queue import drop_scan
 from DicomWorkbenchLib.demo_serving import fetch_served
-from DicomWorkbenchLib.demo_steps import Outcome, Step, shown_command, steps
+from DicomWorkbenchLib.demo_step import Outcome, Step, shown_command
+from DicomWorkbenchLib.demo_steps import steps
 from DicomWorkbenchLib.errors import OutputError
 from DicomWorkbenchLib.process import raise_if_failed, run_command, workbench_command
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress, part_of
@@ -68,14 +70,16 @@ def _prepare(folder: Path) -> None:
 def _one(step: Step, folder: Path, progress: Progress, cancel: CancelToken) -> Outcome:
     progress(0, 1, step.title)
     began = time.monotonic()
-    runner: Mapping[str, Callable[..., dict[str, Any]]] = {"": _command, "serve": fetch_served}
+    for name, text in step.before.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    runner: Mapping[str, Callable[..., dict[str, Any]]] = {"": _command, "serve": fetch_served, "drop": drop_scan}
     report = runner[step.how](step, folder, lambda done, total, _: progress(done, total, step.title), cancel)
     return Outcome(step, report, time.monotonic() - began)
 
 
 def _command(step: Step, folder: Path, progress: Progress, cancel: CancelToken) -> dict[str, Any]:
-    watched = ("--progress", "json") if step.reports else ()
-    result = run_command(workbench_command(*step.arguments, *watched), progress=progress, cancel=cancel, folder=folder)
+    command = workbench_command(*step.arguments, "--progress", "json")
+    result = run_command(command, progress=progress, cancel=cancel, folder=folder)
     raise_if_failed(result, shown_command(step))
     return result.report or {}
 

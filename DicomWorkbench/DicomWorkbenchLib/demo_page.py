@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from DicomWorkbenchLib.demo_pictures import drawn
-from DicomWorkbenchLib.demo_steps import Outcome, Step, shown_command
+from DicomWorkbenchLib.demo_step import Outcome, Step, shown_command
 from DicomWorkbenchLib.pages import Page
 
 CHAPTERS = {
@@ -66,6 +66,8 @@ def _card(page: Page, outcome: Outcome, folder: Path) -> None:
     facts = step.facts(outcome.report)
     if facts:
         page.facts(facts)
+    if step.table is not None:
+        page.table(*step.table(folder / step.output))
     shots = list(_shots(step, folder))
     if shots:
         one = " one" if len(shots) == 1 else ""

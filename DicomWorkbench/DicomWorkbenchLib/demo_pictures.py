@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from DicomWorkbenchLib.demo_steps import Step
+from DicomWorkbenchLib.demo_step import Step
 
 _FOLDER = "pictures"
 
@@ -17,7 +17,7 @@ def drawn(step: Step, folder: Path) -> Iterator[tuple[Path, str]]:
     if step.verb == "optimize":
         before_and_after(folder / "data/ct-rtstruct", folder / step.output, target)
         yield target, "Left as scanned, 16 bit; right for the web, 8 bit, a quarter of the pixels."
-    elif step.arguments[:2] == ("queue", "work"):
+    elif step.how == "drop":
         for result in sorted((folder / step.output).glob("*/segmentation.seg.nrrd")):
             if draw_model(result, target):
                 yield target, "Body, lungs and bone as 3D model."

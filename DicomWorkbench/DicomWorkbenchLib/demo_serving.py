@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import urllib.request
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
-from DicomWorkbenchLib.demo_steps import Step, shown_command
+from DicomWorkbenchLib.demo_server import running
+from DicomWorkbenchLib.demo_step import Step, shown_command
 from DicomWorkbenchLib.errors import ProcessError
-from DicomWorkbenchLib.process import child_environment, end_group, own_group, workbench_command
 from DicomWorkbenchLib.progress import CancelToken, Progress
 
 _SERIES, _INSTANCE, _STUDY = "0020000E", "00080018", "0020000D"
@@ -25,29 +24,17 @@ def fetch_served(step: Step, folder: Path, progress: Progress, cancel: CancelTok
     ------
     ProcessError : the server does not start or does not answer.
     """
-    command = workbench_command(*step.arguments, "--progress", "json")
-    environment = {**os.environ, **child_environment()}
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        **own_group(),
-    ) as child:
+    with running(step, folder, "--progress", "json") as child:
+        progress(0, 2, step.title)
+        address = _address(child, step)
+        cancel.check()
         try:
-            progress(0, 2, step.title)
-            address = _address(child, step)
-            cancel.check()
             return _fetch(address, folder / step.output)
         except OSError as error:
             raise ProcessError(f"{shown_command(step)}: the server does not answer ({error})") from error
-        finally:
-            end_group(child)
 
 
-def _address(child: subprocess.Popen[str], step: Step) -> str:
+def _address(child: Popen[str], step: Step) -> str:
     assert child.stdout is not None
     for line in child.stdout:
         said = json.loads(line) if line.startswith("{") else {}

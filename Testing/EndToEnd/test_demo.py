@@ -52,8 +52,7 @@ def test_the_demo_uses_every_workflow_and_chains_one_journey_to_a_served_picture
     assert {step.verb for step in chosen} == set(WORKFLOWS) - {"demo", "optimize-preview"}
     journey = [step.arguments[:2] for step in chosen if step.chapter == "journey"]
     assert journey == [
-        ("queue", "add"),
-        ("queue", "work"),
+        ("queue", "serve"),
         ("tumors", "data/ct-rtstruct"),
         ("optimize", "data/ct-rtstruct"),
         ("stream", "serve"),
