@@ -86,6 +86,10 @@ class Guard:
             raise Problem(414, "the address is too long")
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
             raise Problem(431, "the headers of this request are too long")
+        if (
+            "transfer-encoding" in headers and "content-length" in headers
+        ):  # a proxy before us may have read the other one
+            raise Problem(400, "a request says in one way how long it is", {"Connection": "close"})
         if "\0" in path or "\\" in path:
             raise Problem(400, "the address has signs no address of this server has")
         if not self._is_our_name(scope, host_name(headers.get("host", ""))):
