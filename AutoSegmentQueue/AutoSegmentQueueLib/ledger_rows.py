@@ -128,7 +128,8 @@ class Event:
 
 def job_of(row: sqlite3.Row | dict[str, Any]) -> Job:
     """Read a row of the table ``jobs``."""
-    values = dict(row)
+    # dict(row) would look every column up by its name, from the first one on
+    values = dict(zip(row.keys(), tuple(row), strict=True)) if isinstance(row, sqlite3.Row) else dict(row)
     values["state"] = State(values["state"])
     values["options"] = json.loads(values["options"]) if values["options"] != "{}" else {}
     values["chain"] = tuple(Step(**step) for step in json.loads(values["chain"])) if values["chain"] != "[]" else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +55,16 @@ class ViewLedger(LeaseLedger):
 
     def newest(self, wish: Wish, before: int | None, limit: int) -> list[Job]:
         """Return a page of jobs, newest first; ``before`` is the ``seq`` of the last one of the page before."""
+        return [job_of(row) for row in self.newest_rows(wish, before, limit)]
+
+    def newest_rows(self, wish: Wish, before: int | None, limit: int) -> list[sqlite3.Row]:
+        """Return the rows of `newest` as they are in the table, for who knows most of them already."""
         where, values = wish.where()
         if before is not None:
             where, values = f"{where} AND seq < ?", [*values, before]
         with self.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ?", (*values, limit))
-            return [job_of(row) for row in rows.fetchall()]
+            query = f"SELECT * FROM jobs WHERE {where} ORDER BY seq DESC LIMIT ?"
+            return list(connection.execute(query, (*values, limit)).fetchall())
 
     def shown_counts(self, user: str | None = None) -> dict[str, int]:
         """Return how many jobs of a list are in each state."""

@@ -30,17 +30,17 @@ def row_of(job: Job) -> dict[str, Any]:
 
 def detail_of(job: Job, estimate: Estimate, now: float, position: int | None) -> dict[str, Any]:
     """Return everything a table of jobs shows."""
-    began = job.started or now
+    return {**fixed_of(job), **moving_of(job, estimate, now, position)}
+
+
+def fixed_of(job: Job) -> dict[str, Any]:
+    """Return what stays until something happens to a job."""
     return {
         **row_of(job),
         "kind": job.kind,
         "stage": job.stage,
         "priority": job.priority,
         "device": job.device,
-        "position": position,
-        "wait_seconds": round(max(0.0, (job.started or job.ended or now) - job.created), 1),
-        "run_seconds": round(max(0.0, (job.ended or now) - began), 1) if job.started else None,
-        "eta_seconds": estimate.eta_seconds(job, now, position),
         "link_of": job.link_of,
         "parent": job.parent,
         "error_class": job.error_class,
@@ -50,20 +50,31 @@ def detail_of(job: Job, estimate: Estimate, now: float, position: int | None) ->
     }
 
 
+def moving_of(job: Job, estimate: Estimate, now: float, position: int | None) -> dict[str, float | None]:
+    """Return what changes of a job while nothing happens to it: its place, and its times in seconds."""
+    began = job.started or now
+    return {
+        "position": position,
+        "wait_seconds": round(max(0.0, (job.started or job.ended or now) - job.created), 1),
+        "run_seconds": round(max(0.0, (job.ended or now) - began), 1) if job.started else None,
+        "eta_seconds": estimate.eta_seconds(job, now, position),
+    }
+
+
 class Estimate:
     """How long jobs take, from those that were done lately: the median of their seconds, by kind, engine and quality."""
 
     def __init__(self, ledger: Ledger, slots: int) -> None:
         self._slots = max(slots, 1)
-        self._seconds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+        seconds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
         for job in ledger.recently_done(_RECENT):
             if job.started and job.ended and job.link_of is None:
-                self._seconds[_group(job)].append(job.ended - job.started)
+                seconds[_group(job)].append(job.ended - job.started)
+        self._typical_seconds = {group: statistics.median(found) for group, found in seconds.items()}
 
     def typical_seconds(self, job: Job) -> float | None:
         """Return how long such a job takes; None as long as none was done."""
-        found = self._seconds.get(_group(job))
-        return statistics.median(found) if found else None
+        return self._typical_seconds.get(_group(job))
 
     def eta_seconds(self, job: Job, now: float, position: int | None) -> float | None:
         """Return in how many seconds a job may be done; None if nobody can say."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ async def jobs(request: Request) -> Response:
     wish = Wish(states_of(query.get("state", "")), principal.only_user, query.get("q", "")[:_LONGEST_TEXT])
     after = _number(query.get("after", ""), "after", 0, 1 << 62)
     limit = _number(query.get("limit", ""), "limit", 1, MOST_ROWS) or 100
-    return JSONResponse(await web.ask(listing, web, principal, wish, after, limit))
+    text = await web.ask(listing_text, web, principal, wish, after, limit)
+    return Response(text, media_type="application/json")
 
 
 def listing(web: Web, principal: Principal, wish: Wish, after: int | None = None, limit: int = 100) -> dict[str, Any]:
@@ -46,6 +48,19 @@ def listing(web: Web, principal: Principal, wish: Wish, after: int | None = None
         **web.rows.queue(principal.only_user),
         "event": event,
     }
+
+
+def listing_text(web: Web, principal: Principal, wish: Wish, after: int | None, limit: int) -> str:
+    """Return the same as JSON, put together from texts that are known already."""
+    event = web.ledger.last_event()
+    found = web.ledger.newest_rows(wish, after, limit + 1)
+    shown = found[:limit]
+    around = {
+        "next": shown[-1]["seq"] if len(found) > limit else None,
+        **web.rows.queue(principal.only_user),
+        "event": event,
+    }
+    return f'{{"jobs":[{",".join(web.rows.texts(shown, principal))}],{json.dumps(around, separators=(",", ":"))[1:]}'
 
 
 async def job(request: Request) -> Response:

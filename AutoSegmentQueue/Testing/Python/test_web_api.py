@@ -58,6 +58,14 @@ def test_a_list_is_read_page_by_page_newest_first(server: WebServer, client: htt
     assert [positions[one] for one in made] == list(range(positions[made[0]], positions[made[0]] + 7))
 
 
+def test_the_list_says_of_each_job_what_its_own_address_says(server: WebServer, client: httpx.Client) -> None:
+    for _ in range(2):  # made, and known from before
+        for row in client.get("/api/jobs").json()["jobs"]:
+            alone = client.get(f"/api/jobs/{row['id']}").json()
+            del row["wait_seconds"], alone["wait_seconds"]  # goes on meanwhile
+            assert row == {name: alone[name] for name in row} and "output" not in row
+
+
 def test_a_list_can_be_of_some_states_and_a_text_is_taken_as_it_is(server: WebServer, client: httpx.Client) -> None:
     job = enqueue(server, "100% _sure'")
     for text in ("100%", "% _s", "e'"):
