@@ -246,8 +246,8 @@ class QueueProcess:
             self._child.terminate()
 
     def _line(self, line: str) -> None:
-        if line.startswith(PAGE_LINE):
-            self.page = line.removeprefix(PAGE_LINE).strip()
+        if line.startswith(PAGE_LINE) and len(line.split()) > 1:
+            self.page = line.split()[1]  # after it stands the fingerprint of the certificate, where there is one
         if line.strip():
             self._on_line(line.strip())
 

@@ -50,6 +50,19 @@ def names(panel: Any, count: int) -> list[str]:
     return [model.data(model.index(row, 0)) for row in range(count)]
 
 
+def test_the_address_of_the_page_is_taken_without_the_fingerprint_behind_it(tmp_path: Path) -> None:
+    from AutoSegmentQueueLib.home import Home
+    from AutoSegmentQueueLib.panel import QueueProcess
+
+    given: dict[str, Any] = {}
+    lines: list[str] = []
+    process = QueueProcess(lambda command, **options: given.update(options), lines.append, lambda code: None)
+    process.start(Home.open(tmp_path / "home"), "serve", "--port", "0")
+    for line in ("page ", "page https://127.0.0.1:8443/?token=abc   certificate SHA256 AB:CD", "serving"):
+        given["logCallback"](line)
+    assert process.page == "https://127.0.0.1:8443/?token=abc" and len(lines) == 3
+
+
 @panel_test("AutoSegmentQueue")
 def test_an_empty_panel_says_what_can_be_done_and_cuts_no_text(panel: Any, tmp_path: Path) -> None:
     use_home(panel, tmp_path)
