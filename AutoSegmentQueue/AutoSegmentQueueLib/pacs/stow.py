@@ -71,6 +71,7 @@ async def _take_all(request: Request, body: PartFiles | _SinglePart, taking: _Ta
             if len(waiting) >= FEED_BYTES:
                 await run_in_threadpool(body.feed, bytes(waiting))
                 waiting.clear()
+                taking.check_space()
         await run_in_threadpool(body.feed, bytes(waiting))
         await run_in_threadpool(body.finish)
     except BadMultipart as error:
@@ -78,6 +79,8 @@ async def _take_all(request: Request, body: PartFiles | _SinglePart, taking: _Ta
         return _problem(400, f"{error}; {taking.stored} instances before it were stored")
     except ClientDisconnect:  # what has come whole is kept; the rest is sent again
         return Response(status_code=400)
+    except DiskFull as error:
+        return _problem(503, str(error), {"Retry-After": "300", "Connection": "close"})
     except OSError as error:
         return _problem(503, f"it cannot be written: {error.strerror}", {"Retry-After": "300"})
     await run_in_threadpool(taking.wait)
@@ -127,6 +130,9 @@ class _Taking:
 
     def new_file(self) -> Path:
         return self._store.incoming.new_file()
+
+    def check_space(self) -> None:
+        self._store.check_space()
 
     def take(self, path: Path) -> None:
         if len(self._waiting) >= 2 * AT_ONCE:

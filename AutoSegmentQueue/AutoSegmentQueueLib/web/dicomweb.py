@@ -74,8 +74,10 @@ def close(app: Starlette) -> None:
 
 
 def _gate(request: Request) -> tuple[Store, str]:
-    principal = who_asks(request)
+    principal, length = who_asks(request), request.headers.get("content-length", "")
     principal.need_submit()
+    if length.isascii() and length.isdigit() and int(length) > web_of(request).web.most_upload_bytes:
+        raise Problem(413, "a request with so much is not taken; send fewer instances at once", {"Connection": "close"})
     return _store(request), principal.name
 
 
@@ -126,6 +128,7 @@ async def look(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """Stop a pull; what has come stays."""
+    who_asks(request).need_submit()
     pull_id, pull = _found(request)
     pull.cancel.cancel()
     return JSONResponse(pull.row(pull_id), 202)

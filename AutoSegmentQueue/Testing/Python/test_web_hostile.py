@@ -21,6 +21,7 @@ from queue_testing.corpus import mutants
 from queue_testing.web import BYTES, TUS, WebServer, begin, send, upload, web_server
 
 SLOW_SECONDS = 1.5  # what the server under test allows
+STOW = 'multipart/related; type="application/dicom"; boundary=x'
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -268,6 +269,40 @@ def test_clients_that_stall_are_let_go_and_what_they_sent_is_kept(
     head = f"{lines}Upload-Offset: 0\r\nContent-Length: {len(scan)}\r\n\r\n".encode()
     assert status_of(raw(server, head + scan[:1000])) == 408  # half a body
     assert client.head(url, headers=TUS).headers["Upload-Offset"] == "1000"
+
+
+def stow_head(server: WebServer, client: httpx.Client, length: int) -> bytes:
+    lines = f"POST /dicom-web/studies HTTP/1.1\r\nHost: {server.host}\r\nCookie: {cookies(client)}\r\n"
+    return f"{lines}X-CSRF-Token: {word(client)}\r\nContent-Type: {STOW}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def test_instances_that_promise_terabytes_or_never_end_leave_nothing(server: WebServer, client: httpx.Client) -> None:
+    assert status_of(raw(server, stow_head(server, client, 99_999_999_999_999) + b"--x")) == 413
+    half = b"--x\r\nContent-Type: application/dicom\r\n\r\n" + dicom()[:500]
+    assert status_of(raw(server, stow_head(server, client, 1 << 20) + half)) == 408  # stalls in the middle
+    assert not list((server.home.root / "received").rglob("*.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"--x\r\n" + b"A: b\r\n" * 20_000 + b"\r\n--x--\r\n", 400),
+        (b"--x\r\nContent-Type: application/dicom\r\n\r\n" + b"y" * 5000, 400),
+        (b"--x\r\nContent-Type: application/dicom\r\n\r\n" + EVIL.encode() * 99 + b"\r\n--x--\r\n", 409),
+        (b"--x\r\nContent-Type: application/dicom\r\n\r\n" + dicom()[:300] + b"\r\n--x--\r\n", 409),
+        (b"--x\r\n\r\n\r\n" * 3000 + b"--x--\r\n", 409),
+        (b"--y--\r\n", 400),
+        (b"", 400),
+    ],
+)
+def test_multipart_that_is_none_or_holds_no_instance_leaves_nothing(
+    server: WebServer, client: httpx.Client, body: bytes, status: int
+) -> None:
+    answer = client.post("/dicom-web/studies", content=body, headers={"Content-Type": STOW})
+    assert answer.status_code == status, answer.text[:300]
+    assert "img src" not in answer.text and not [
+        path for path in server.home.root.rglob("*.dcm") if "incoming" in str(path)
+    ]
 
 
 def test_a_client_that_reads_nothing_is_let_go(server: WebServer, client: httpx.Client) -> None:
