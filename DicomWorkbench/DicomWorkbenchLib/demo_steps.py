@@ -85,8 +85,8 @@ def _journey() -> Iterator[Step]:
     yield Step(
         "journey",
         "2. Its lesion is measured",
-        "These masks are not the queue's: thresholds find neither liver nor tumour. The liver comes from the RTSTRUCT, the lesion from the SEG that "
-        "are part of the sample study, as if a radiologist had drawn them.",
+        "These masks are not the queue's: thresholds find neither liver nor tumour. The liver comes from the RTSTRUCT and the lesion "
+        "from the SEG of the sample study, as if a radiologist had drawn them.",
         ("tumors", "data/ct-rtstruct", "-o", "journey/lesions", "--organ", "Liver", "--lesion", "^Lesion$"),
         "journey/lesions",
         ("patients/*/*.png",),
