@@ -10,6 +10,9 @@ import numpy as np
 from DicomWorkbenchLib.geometry import FloatArray
 from numpy.typing import NDArray
 
+from AutoSegmentQueueLib.engines.model import ImageVolume
+from AutoSegmentQueueLib.true_places import true_places
+
 Points = NDArray[np.float32]
 Triangles = NDArray[np.uint32]
 # Binary STL: 80 bytes of text, a count, and 50 bytes per triangle.
@@ -38,6 +41,11 @@ class Mesh:
     normals_lps: Points
     triangles: Triangles
 
+    @property
+    def volume_ml(self) -> float:
+        """Volume the surface encloses."""
+        return enclosed_volume_ml(self.points_lps_mm, self.triangles)
+
 
 def enclosed_volume_ml(points_mm: NDArray[np.floating], triangles: Triangles) -> float:
     """Return the volume a closed surface encloses, by the divergence theorem; negative if it is inside out."""
@@ -54,6 +62,14 @@ def enclosed_centroid(points: NDArray[np.floating], triangles: Triangles) -> Flo
     if abs(total) < 1e-9:
         return np.asarray(middle)
     return np.asarray(middle + (volumes[:, None] * (a + b + c)).sum(axis=0) / (4 * total))
+
+
+def in_true_place(mesh: Mesh, volume: ImageVolume) -> Mesh:
+    """Move the corners of a surface from the scene's even grid to where the slices of the scan truly are."""
+    if volume.planes_lps is None:
+        return mesh
+    points = true_places(mesh.points_lps_mm, volume.matrix_lps, volume.planes_lps)
+    return replace(mesh, points_lps_mm=points.astype(np.float32))
 
 
 def recentred(mesh: Mesh, centroid_lps_mm: Sequence[float], most_mm: float) -> Mesh:

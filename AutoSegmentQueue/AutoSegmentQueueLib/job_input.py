@@ -71,14 +71,21 @@ def _dicom(paths: Sequence[Path], progress: Progress, cancel: CancelToken) -> Lo
             array, matrix = _upright(array, matrix)
             warnings.append("the gantry was tilted; the slices were moved onto an upright grid before segmentation")
         source = source_of(read.series, matrix)
-    slabs = None if source.is_even else source.slab_mm
-    return LoadedInput(ImageVolume(array, matrix, read.units, series.modality, uids, slabs), files, warnings, source)
+    true = (None, None) if source.is_even else (source.slab_mm, source.origins_lps)
+    return LoadedInput(ImageVolume(array, matrix, read.units, series.modality, uids, *true), files, warnings, source)
 
 
 def _hashed(given: Sequence[Path], used: Sequence[Path]) -> list[InputFile]:
-    """Return what was given with its hash: an archive as a whole, of a folder the files that were used."""
+    """Return what was given with its hash: an archive as a whole, of a folder the files that were used.
+
+    Results are passed on, so they name files without the folders of this computer.
+    """
     archives = [path for path in given if path.is_file()]
-    return [InputFile(str(path), sha256_of(path)) for path in (archives or used)]
+    root = given[0].parent
+    return [
+        InputFile(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name, sha256_of(path))
+        for path in (archives or used)
+    ]
 
 
 def _image_file(path: Path) -> LoadedInput:
@@ -103,7 +110,7 @@ def _image_file(path: Path) -> LoadedInput:
     array, warnings = _numbers(sitk.GetArrayFromImage(image))
     if path.name.lower().endswith(".nrrd") and not image.HasMetaDataKey("NRRD_space"):
         warnings.append("the NRRD file does not say in which space its directions are; LPS was assumed")
-    return LoadedInput(ImageVolume(array, matrix), [InputFile(str(path), sha256_of(path))], warnings)
+    return LoadedInput(ImageVolume(array, matrix), [InputFile(path.name, sha256_of(path))], warnings)
 
 
 def _numbers(array: Any) -> tuple[Any, list[str]]:

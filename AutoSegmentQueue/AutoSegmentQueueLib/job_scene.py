@@ -16,14 +16,15 @@ from DicomWorkbenchLib.report import Report, relative_files
 
 from AutoSegmentQueueLib import export_gltf, preview, preview_volume, statistics
 from AutoSegmentQueueLib.dicom_objects.write import Result, write_objects
-from AutoSegmentQueueLib.engines.model import Segmented
-from AutoSegmentQueueLib.export_mesh import Mesh, file_name, recentred, write_obj, write_stl
+from AutoSegmentQueueLib.engines.model import Segmented, Structure
+from AutoSegmentQueueLib.export_mesh import Mesh, file_name, in_true_place, recentred, write_obj, write_stl
 from AutoSegmentQueueLib.job_input import LoadedInput
 from AutoSegmentQueueLib.job_model import SegmentJob
 from AutoSegmentQueueLib.job_result import Outcome
 
 OWN_EXPORTER, OPEN_ANATOMY = "DicomWorkbench", "OpenAnatomyExport"
 _STEPS = 6
+LEAST_VOLUME_SHARE = 0.7  # of the voxels; smoothing rounds off a compact structure by less, and takes away what is thin
 MOST_DRIFT_VOXELS = 0.5  # of a surface's centre; see `export_mesh.recentred`
 
 
@@ -116,12 +117,7 @@ class _Results:
 
     def _models(self, node: Any) -> None:
         formats = self._job.settings.formats
-        meshes = self._mrml.meshes_of(
-            node, list(self._segmented.structures), self._job.settings.reduction, self._cancel
-        )
-        centers = {one.name: one.centroid_lps_mm for one in self._figures}
-        most_mm = MOST_DRIFT_VOXELS * min(self._loaded.volume.spacing_mm)
-        meshes = [recentred(mesh, centers[mesh.name], most_mm) for mesh in meshes]
+        meshes = self._surfaces(node)
         if not meshes:
             raise OutputError("no structure has a surface; the voxels that were found are too few")
         self._meshes, self._modelled = meshes, [mesh.name for mesh in meshes]
@@ -135,6 +131,22 @@ class _Results:
         if "obj" in formats:
             write_obj(self._models_folder() / "segmentation.obj", meshes)
 
+    def _surfaces(self, node: Any) -> list[Mesh]:
+        """Return the surfaces in their true place; those that smoothing has taken pieces from are made without it."""
+        structures, figures = list(self._segmented.structures), {one.name: one for one in self._figures}
+        meshes = self._meshes_of(node, structures)
+        torn = [one for one in structures if _is_torn(meshes.get(one.name), figures[one.name].volume_ml)]
+        if torn:
+            self._mrml.make_surfaces(node, self._cancel, smooth=False)
+            meshes |= self._meshes_of(node, torn)
+        most_mm = MOST_DRIFT_VOXELS * min(self._loaded.volume.spacing_mm)
+        found = [meshes[one.name] for one in structures if one.name in meshes]
+        return [recentred(mesh, figures[mesh.name].centroid_lps_mm, most_mm) for mesh in found]
+
+    def _meshes_of(self, node: Any, structures: list[Structure]) -> dict[str, Mesh]:
+        meshes = self._mrml.meshes_of(node, structures, self._job.settings.reduction, self._cancel)
+        return {mesh.name: in_true_place(mesh, self._loaded.volume) for mesh in meshes}
+
     def _note_without_surface(self) -> None:
         bare = sorted({one.name for one in self._figures} - set(self._modelled))
         if bare:
@@ -143,7 +155,7 @@ class _Results:
     def _open_anatomy(self, node: Any, meshes: list[Mesh]) -> tuple[export_gltf.Document, bytes] | None:
         """Return the model of Slicer's OpenAnatomyExport, None where it does not exist or gave something else."""
         export: Callable[..., Path] | None = self._mrml.open_anatomy_exporter()
-        if export is None:
+        if export is None or self._loaded.volume.planes_lps is not None:  # it knows the even grid of the scene only
             return None
         try:
             path = export(node, self._job.work / "open-anatomy", self._job.settings.reduction)
@@ -203,7 +215,7 @@ class _Results:
         preview_volume.write(self._folder / preview_volume.NAME, small)
 
     def _report(self) -> Outcome:
-        volume, source, ended = self._loaded.volume, self._loaded.source, time.time()
+        volume, ended = self._loaded.volume, time.time()
         SegmentReport(
             job="segment",
             settings={"engine": self._job.engine, **self._job.options},
@@ -229,5 +241,9 @@ class _Results:
             ended,
             self._exporter,
             self._modelled,
-            None if source is None or source.is_even else source.origins_lps,
+            volume.planes_lps,
         )
+
+
+def _is_torn(mesh: Mesh | None, volume_ml: float) -> bool:
+    return mesh is None or mesh.volume_ml < LEAST_VOLUME_SHARE * volume_ml

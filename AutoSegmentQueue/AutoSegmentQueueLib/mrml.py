@@ -104,14 +104,21 @@ def terminology_text(structure: Structure) -> str:
     return "~".join(("Segmentation category and type - DICOM master list", *map(text, what), *region))
 
 
-def make_surfaces(node: Any, cancel: CancelToken) -> None:
-    """Make the closed surface of every segment.
+def make_surfaces(node: Any, cancel: CancelToken, *, smooth: bool = True) -> None:
+    """Make the closed surface of every segment; those that are there already are made anew.
+
+    Parameters
+    ----------
+    smooth : False keeps the voxels' edges, and with them what is as thin as a voxel.
 
     Raises
     ------
     OutputError : Slicer says it cannot.
     """
     cancel.check()
+    if not smooth:
+        node.RemoveClosedSurfaceRepresentation()
+        node.GetSegmentation().SetConversionParameter("Smoothing factor", "0.0")
     if not node.CreateClosedSurfaceRepresentation():
         raise OutputError("the surfaces of the segmentation cannot be made")
     cancel.check()

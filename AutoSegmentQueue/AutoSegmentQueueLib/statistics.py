@@ -12,6 +12,7 @@ from DicomWorkbenchLib.geometry import FloatArray, Point3, transform_points
 from numpy.typing import NDArray
 
 from AutoSegmentQueueLib.engines.model import ImageVolume, Segmented, Structure
+from AutoSegmentQueueLib.true_places import true_centroid
 
 Mask = NDArray[np.bool_]
 STRAY_PERCENT = 2.0  # of a structure's voxels; smoothing takes small islands away from its surface
@@ -27,7 +28,7 @@ class StructureFigures:
     voxels, volume_ml : voxels that belong to it.
     mean, sd, median, low, high : of the scan's values in them, in its units (HU for CT); sd is that of the population.
     touches_edge : it reaches the edge of the scan, so a part of it may be missing.
-    centroid_lps_mm : mean of its voxels' centres.
+    centroid_lps_mm : mean of its voxels' centres, on the slices' true places and each as thick as its slice.
     lowest_ijk, highest_ijk : first and last voxel along each axis of the scan.
     core_lowest_ijk, core_highest_ijk : the same without the outermost `STRAY_PERCENT` along each axis: without specks.
     """
@@ -68,7 +69,7 @@ def _figures(volume: ImageVolume, structure: Structure, mask: Mask, box: tuple[s
     edge = any(part.start == 0 or part.stop == length for part, length in zip(box, volume.array.shape, strict=True))
     along = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in (2, 1, 0)]  # i, j, k
     first = np.array([part.start for part in reversed(box)])
-    center = first + [counts @ np.arange(len(counts)) / counts.sum() for counts in along]
+    center = _center(volume, mask, along, first)
     return StructureFigures(
         structure.name,
         structure.labels[0],
@@ -80,12 +81,19 @@ def _figures(volume: ImageVolume, structure: Structure, mask: Mask, box: tuple[s
         float(values.min()),
         float(values.max()),
         edge,
-        _point(transform_points(volume.matrix_lps, center)),
+        _point(center),
         *(
             _point(first + _percentile(along, percent))
             for percent in (0.0, 100.0, STRAY_PERCENT, 100.0 - STRAY_PERCENT)
         ),
     )
+
+
+def _center(volume: ImageVolume, mask: Mask, along: Sequence[NDArray[np.int_]], first: FloatArray) -> FloatArray:
+    if volume.planes_lps is not None:
+        return true_centroid(np.nonzero(mask), first, volume.matrix_lps, volume.planes_lps)
+    index = first + [counts @ np.arange(len(counts)) / counts.sum() for counts in along]
+    return transform_points(volume.matrix_lps, index)
 
 
 def _percentile(along: Sequence[NDArray[np.int_]], percent: float) -> FloatArray:

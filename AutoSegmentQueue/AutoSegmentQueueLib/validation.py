@@ -21,6 +21,7 @@ from AutoSegmentQueueLib.dicom_objects.check import problems_of_objects
 from AutoSegmentQueueLib.export_mesh import enclosed_centroid
 from AutoSegmentQueueLib.export_parts import Part, read_parts
 from AutoSegmentQueueLib.job_model import MANIFEST
+from AutoSegmentQueueLib.true_places import grid_places, true_centroid
 
 ALWAYS = ("segmentation.seg.nrrd", "statistics.csv", "preview.html", "report.json")
 GRID_TOLERANCE_MM = 1e-2  # the file keeps ten digits; nothing else may differ
@@ -99,7 +100,7 @@ def _check_segmentation(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"the segmentation does not lie on the scan's grid: {reason}"
         return
     for expected in manifest["structures"]:
-        count, centroid = segmentation.place_of(expected["name"])
+        count, centroid = segmentation.place_of(expected["name"], manifest["grid"])
         if not count:
             yield f"the segmentation has no {expected['name']}"
         elif count != expected["voxels"]:
@@ -136,10 +137,14 @@ class _Segmentation:
             yield name, (layer, label)
             number += 1
 
-    def place_of(self, name: str) -> tuple[int, FloatArray]:
+    def place_of(self, name: str, grid: Manifest) -> tuple[int, FloatArray]:
         """Return the number of voxels of a segment, 0 if there is none, and their centroid in LPS mm."""
         layer, label = self._segments.get(name, (0, -1))
         mask = self._layers[..., layer] == label
+        if (planes := planes_of_grid(grid)) is not None and mask.any():
+            voxels = np.nonzero(mask)
+            matrix = np.asarray(grid["matrix_lps"], float)
+            return len(voxels[0]), true_centroid(voxels, self._first(matrix), matrix, planes)
         along = [mask.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in (2, 1, 0)]
         count = int(along[0].sum())
         if not count:
@@ -151,10 +156,14 @@ class _Segmentation:
         """Return the voxels (k, j, i) of a segment on the whole grid; the file may hold a box out of it."""
         layer, label = self._segments.get(name, (0, -1))
         mask = np.zeros(grid["shape_kji"], bool)
-        first = np.rint(np.linalg.solve(np.asarray(grid["matrix_lps"], float), self.matrix_lps[:, 3])[:3]).astype(int)
+        first = self._first(np.asarray(grid["matrix_lps"], float))
         box = tuple(slice(a, a + n) for a, n in zip(first[::-1], self._layers.shape[:3], strict=True))
         mask[box] = self._layers[..., layer] == label
         return mask
+
+    def _first(self, matrix_lps: FloatArray) -> NDArray[np.int_]:
+        """Return the index (i, j, k) of the scan's voxel that is the first one of the file."""
+        return np.asarray(np.rint(np.linalg.solve(matrix_lps, self.matrix_lps[:, 3])[:3]), int)
 
     def differs_from_grid(self, grid: Manifest) -> str:
         """Say how the grid differs from that of the scan; empty if it is a box out of it."""
@@ -182,20 +191,31 @@ def _check_models(folder: Path, manifest: Manifest) -> Iterator[str]:
         if sorted(parts) != sorted(manifest["models"]):
             yield f"{name} holds {', '.join(sorted(parts)) or 'nothing'}; expected: {', '.join(sorted(manifest['models']))}"
             continue
-        matrix = np.asarray(manifest["grid"]["matrix_lps"], float)
+        grid = manifest["grid"]
         own = manifest.get("exporter") == "DicomWorkbench"
         for expected in manifest["structures"]:
             if part := parts.get(expected["name"]):
-                yield from (f"{name}: {problem}" for problem in _check_part(part, expected, matrix, own))
+                yield from (f"{name}: {problem}" for problem in _check_part(part, expected, grid, own))
 
 
-def _check_part(part: Part, expected: Manifest, matrix_lps: FloatArray, own: bool) -> Iterator[str]:
+def planes_of_grid(grid: Manifest) -> FloatArray | None:
+    """Return the true places (k, 3) of unevenly spaced slices, None where the grid is even."""
+    return np.asarray(grid["planes_lps"], float) if "planes_lps" in grid else None
+
+
+def _check_part(part: Part, expected: Manifest, grid: Manifest, own: bool) -> Iterator[str]:
     """Compare on the scan's grid: nothing may lie outside of the voxels, and nothing but specks may be missing."""
     if len(part.points_m) == 0 or not np.isfinite(part.points_m).all():
         yield f"{part.name} has no usable points"
         return
+    matrix_lps, planes = np.asarray(grid["matrix_lps"], float), planes_of_grid(grid)
     spacing = np.asarray(spacing_of(matrix_lps))
-    points = transform_points(np.linalg.inv(matrix_lps), part.points_lps_mm) * spacing  # mm along the axes of the grid
+
+    def on_grid(points_lps: Any) -> FloatArray:  # mm along the axes of the grid
+        grid_lps = grid_places(points_lps, matrix_lps, planes)
+        return np.asarray(transform_points(np.linalg.inv(matrix_lps), grid_lps) * spacing)
+
+    points = on_grid(part.points_lps_mm)
     names = ("lowest", "highest", "core_lowest", "core_highest")
     low, high, core_low, core_high = (np.asarray(expected[f"{name}_ijk"]) * spacing for name in names)
     tolerance = SURFACE_TOLERANCE_VOXELS * spacing.max() + SURFACE_TOLERANCE_SHARE * (high - low)
@@ -205,8 +225,9 @@ def _check_part(part: Part, expected: Manifest, matrix_lps: FloatArray, own: boo
     if (off > tolerance).any():
         yield f"{part.name} is up to {off.max():.1f} mm away from where its voxels are"
     elif expected["voxels"] >= LEAST_VOXELS_FOR_CENTROID:
-        center = transform_points(np.linalg.inv(matrix_lps), np.asarray(expected["centroid_lps_mm"])) * spacing
-        away = np.abs(enclosed_centroid(points, part.triangles) - center)
+        surface = enclosed_centroid(part.points_lps_mm, part.triangles)
+        surface, center = on_grid(np.stack([surface, np.asarray(expected["centroid_lps_mm"], float)]))
+        away = np.abs(surface - center)
         if (away > tolerance).any():
             yield f"the centre of {part.name} is {away.max():.1f} mm away from that of its voxels"
     if own and np.abs(np.subtract(part.color, expected["color"])).max() > COLOR_TOLERANCE:

@@ -87,8 +87,8 @@ def _remarks(source: DicomSource) -> list[str]:
         )
     if not source.is_even:
         found.append(
-            "the slices are unevenly spaced: the DICOM objects and volumes follow the true positions of the slices; models, "
-            "the .seg.nrrd file and centres have the mean distance"
+            "the slices are unevenly spaced: DICOM objects, models, volumes and centres follow the true positions of the slices; "
+            "the .seg.nrrd file can only have the mean distance"
         )
     return found
 

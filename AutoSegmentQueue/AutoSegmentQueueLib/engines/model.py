@@ -69,6 +69,7 @@ class ImageVolume:
     modality : DICOM modality, empty where not known.
     instance_uids : SOP instances the voxels come from, in the order of the slices.
     slab_mm : (k,) thickness each slice stands for where they are unevenly spaced; None where all have the matrix's step.
+    planes_lps : (k, 3) true place of the first voxel of each slice where they are unevenly spaced, LPS mm.
     """
 
     array: NDArray[Any]
@@ -77,6 +78,7 @@ class ImageVolume:
     modality: str = ""
     instance_uids: tuple[str, ...] = ()
     slab_mm: FloatArray | None = None
+    planes_lps: FloatArray | None = None
 
     @property
     def matrix_ras(self) -> FloatArray:

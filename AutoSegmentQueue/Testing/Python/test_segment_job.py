@@ -21,6 +21,7 @@ from AutoSegmentQueueLib import engines, job_input
 from AutoSegmentQueueLib.engines.model import EngineOptions, EngineRequest, ImageVolume, Segmented, Structure
 from AutoSegmentQueueLib.engines.terminology import read_mapping, stable_color, structure_of
 from AutoSegmentQueueLib.engines.totalsegmentator import private_home, progress_of_lines
+from AutoSegmentQueueLib.export_mesh import enclosed_volume_ml
 from AutoSegmentQueueLib.job import do, failure_class
 from AutoSegmentQueueLib.job_model import DeadlineError, JobToken, SegmentJob
 from AutoSegmentQueueLib.statistics import measure
@@ -479,3 +480,21 @@ def test_specks_that_smoothing_removes_do_not_make_a_result_invalid(tmp_path: Pa
     assert bone["lowest_ijk"] == [7, 9, 0]
     assert bone["voxels"] == 24 * 36 + 30
     assert check_result(result) == []
+
+
+def test_structures_as_thin_as_a_voxel_keep_their_surface(tmp_path: Path) -> None:
+    """Truth: rings of bone, one voxel wide; a surface through their faces holds half of them, a smoothed one next to nothing."""
+    from AutoSegmentQueueLib.export_parts import read_parts
+
+    array = np.full((24, 50, 60), -1000, np.int16)
+    array[:, 8:40, 6:54] = 40
+    array[4:20, 12:30, 10:26] = -800
+    for k in range(2, 24, 3):
+        array[k, 9, 8:52] = array[k, 38, 8:52] = 700
+        array[k, 9:39, 8] = array[k, 9:39, 51] = 700
+    path = write_image(tmp_path / "thin.nrrd", array)
+    result, _ = run(write_job(tmp_path, path, options={"reduction": 0.9}))
+    assert check_result(result) == []
+    bone = next(part for part in read_parts(result / "segmentation.glb") if part.name == "bone")
+    voxels = int((array == 700).sum())
+    assert enclosed_volume_ml(bone.points_lps_mm, bone.triangles) > 0.45 * voxels * np.prod(SPACING) / 1000
