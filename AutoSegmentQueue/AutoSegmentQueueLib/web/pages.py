@@ -6,6 +6,7 @@ from AutoSegmentQueueLib.web.markup import Child, Markup, tag
 from AutoSegmentQueueLib.web.pages_frame import PRODUCT, View, icon, page
 from AutoSegmentQueueLib.web.pages_job import job
 from AutoSegmentQueueLib.web.pages_list import jobs_section
+from AutoSegmentQueueLib.web.pages_pull import pull_section
 from AutoSegmentQueueLib.web.pages_upload import upload_section
 
 __all__ = ["index", "job", "login", "problem"]
@@ -38,9 +39,11 @@ def index(view: View) -> str:
     main = [
         tag("h1", PRODUCT, class_="sr"),
         upload_section(view) if may_submit else None,
+        pull_section(view) if may_submit else None,
         jobs_section(view, may_submit),
     ]
-    return page(PRODUCT, main, me=me, scripts=("upload.js", "jobs.js") if may_submit else ("jobs.js",), kind="index")
+    scripts = ("upload.js", "pull.js", "jobs.js") if may_submit else ("jobs.js",)
+    return page(PRODUCT, main, me=me, scripts=scripts, kind="index")
 
 
 def login(view: View) -> str:

@@ -49,6 +49,7 @@ async def index(request: Request) -> Response:
             "engines": engines_of(web),
             "uploads": web.uploads.listed(principal) if principal.submits else [],
             "defaults": defaults_of(web),
+            "peers": list(web.settings.dicom.ask) if principal.submits else [],
             "q": text,
             "state": ",".join(states),
         }

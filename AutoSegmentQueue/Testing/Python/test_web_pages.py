@@ -214,3 +214,12 @@ def test_three_js_comes_whole_with_its_licence_and_evaluates_nothing() -> None:
     text = asset.body.decode()
     assert "SPDX-License-Identifier: MIT" in text and "GLTFLoader" in text and "WebGLRenderer" in text
     assert not re.search(r"\beval\(|new Function\(", text) and "B64GLTF" not in text
+
+
+def test_a_study_is_fetched_only_by_who_may_submit_and_from_systems_that_are_known() -> None:
+    submitter = {**ME, "role": "submitter", "can_admin": False}
+    known = index(me=submitter, peers=[NASTY])
+    assert "pull-source" in known and NASTY not in known
+    assert "pull-source" not in index(me=submitter, peers=[])
+    assert "pull-source" not in index(me={**submitter, "role": "viewer", "can_submit": False}, peers=[NASTY])
+    assert "datalist" in index(peers=[])
