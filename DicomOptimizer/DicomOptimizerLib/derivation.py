@@ -8,12 +8,11 @@ from functools import lru_cache
 import numpy as np
 from DicomWorkbenchLib.decimals import LONGEST, decimal_string
 from DicomWorkbenchLib.geometry import FloatArray
-from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from DicomOptimizerLib.elements import has, numbers, pair, put, remove, texts
+from DicomOptimizerLib.elements import has, numbers, pair, put, put_decimals, remove, texts
 from DicomOptimizerLib.greyscale import GreyMap
 from DicomOptimizerLib.resampling import Resize
 from DicomOptimizerLib.settings import Compression
@@ -144,8 +143,17 @@ def shorten_decimals(dataset: Dataset) -> None:
         value = element.value
         if element.VR == "DS" and isinstance(value, bytes) and len(value) > LONGEST:
             parts = value.decode("ascii", "replace").strip(" \0").split("\\")
-            if any(len(part) > LONGEST for part in parts):
-                put(dataset, keyword_for_tag(tag), [decimal_string(float(part)) for part in parts])
+            if any(len(part) > LONGEST for part in parts) and (shorter := _finite(parts)):
+                put_decimals(dataset, tag, [decimal_string(number) for number in shorter])
+
+
+def _finite(parts: list[str]) -> list[float]:
+    """Read numbers; none if one of them is no number, as then nobody knows a shorter form."""
+    try:
+        found = [float(part) for part in parts]
+    except ValueError:
+        return []
+    return found if np.all(np.isfinite(found)) else []
 
 
 def _recount(dataset: Dataset, treatment: Treatment, number: int) -> None:

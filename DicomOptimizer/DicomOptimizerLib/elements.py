@@ -46,6 +46,13 @@ def put(dataset: Dataset, keyword: str, value: str | int | list[str]) -> None:
     dataset[element.tag] = element
 
 
+def put_decimals(dataset: Dataset, tag: BaseTag, values: list[str]) -> None:
+    """Set a DS element of any tag, private ones included."""
+    text = "\\".join(values)
+    content = (text + " " * (len(text) % 2)).encode("ascii")
+    dataset[tag] = RawDataElement(tag, "DS", len(content), content, 0, False, True)
+
+
 def remove(dataset: Dataset, keyword: str) -> None:
     """Delete an element if it is there."""
     tag = _entry(keyword)[0]

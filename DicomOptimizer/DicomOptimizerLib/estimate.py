@@ -11,7 +11,7 @@ from DicomWorkbenchLib.series import LinkedObject
 
 from DicomOptimizerLib.encoding import compressed
 from DicomOptimizerLib.planning import SeriesPlan
-from DicomOptimizerLib.reading import read_file
+from DicomOptimizerLib.reading import BROKEN, read_file
 from DicomOptimizerLib.settings import Compression
 from DicomOptimizerLib.slices import new_pixels
 
@@ -33,7 +33,7 @@ def expected_bytes(plan: SeriesPlan) -> int:
         k = plan.kept[round(share * (len(plan.kept) - 1))]
         try:
             sizes.append(_size_of(plan, k))
-        except FileError:
+        except (FileError, *BROKEN):
             continue  # the job itself will report it
     return round(float(np.mean(sizes)) * len(plan.kept)) if sizes else 0
 

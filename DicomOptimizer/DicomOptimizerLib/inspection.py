@@ -18,6 +18,7 @@ from DicomOptimizerLib.estimate import bytes_before, expected_bytes, expected_li
 from DicomOptimizerLib.picture import beside, png
 from DicomOptimizerLib.planning import SeriesPlan, plan_series
 from DicomOptimizerLib.preview import make_preview
+from DicomOptimizerLib.reading import BROKEN
 from DicomOptimizerLib.settings import OptimizerSettings
 
 SCAN_SHARE = 70  # per cent of the progress bar
@@ -149,6 +150,9 @@ def _show(found: Scan, plans: list[SeriesPlan], settings: InspectionSettings, re
         preview = make_preview(plan, structures, settings.job.contours, settings.job.window)
     except FileError as error:
         report.warnings.append(f"no preview: {error}")
+        return
+    except BROKEN:
+        report.warnings.append("no preview: a value of the slice is not what its attribute needs")
         return
     report.before_png, report.after_png = _text(png(preview.before)), _text(png(preview.after))
     report.both_png = _text(png(beside(preview.before, preview.after)))

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -59,7 +60,7 @@ class _Collected:
 
     @property
     def warnings(self) -> list[str]:
-        return [text if count == 1 else f"{text} ({count} files)" for text, count in self.notes.items()]
+        return [text if count == 1 else f"{text} ({count} files)" for text, count in sorted(self.notes.items())]
 
 
 def run(
@@ -225,7 +226,8 @@ def _run(
 ) -> list[tuple[_Work, LinkedResult]]:
     linked = []
     # Files are brought to disk while the workers compute; several at a time share the file system's commits.
-    with ThreadPoolExecutor(SYNCING) as disk:
+    with ThreadPoolExecutor(SYNCING) as disk, ExitStack() as stack:
+        stack.callback(disk.shutdown, cancel_futures=True)  # after a cancel nothing waits for the disk
         synced = []
         for done, (n, outcome) in enumerate(pool.run([item.task for item in work], cancel), 1):
             item = work[n]
@@ -246,8 +248,7 @@ def _run(
 def _collect(
     item: _Work, result: FileResult, settings: OptimizerSettings, report: OptimizerReport, collected: _Collected
 ) -> None:
-    shown = f"file {len(collected.inputs) + 1}" if settings.deidentify else item.task.origin
-    collected.inputs.append(InputFile(shown, result.sha256))
+    collected.inputs.append(InputFile(item.task.origin, result.sha256))
     collected.before += result.size_before
     if item.plan >= 0:
         collected.note(result.warnings)
@@ -348,7 +349,10 @@ def _finish(
     if not any(one.slices_after for one in report.series):
         raise InputError("no image could be read, so nothing was written; look at the files with a DICOM viewer")
     report.inputs = sorted(collected.inputs, key=lambda one: one.path)
+    if settings.deidentify:  # numbered, as names of files often say who the patient is
+        report.inputs = [replace(one, path=f"file {n}") for n, one in enumerate(report.inputs, 1)]
     for plan, one in zip(plans, report.series, strict=True):
+        one.bad_slices.sort()
         one.problems += [] if settings.deidentify else [str(problem) for problem in plan.series.problems]
         report.warnings += [f"{one.label}: {reason}" for reason in plan.reasons]
     said = [problem for problem in found.problems if problem.severity is not Severity.NOTE]

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from DicomOptimizerLib.derivation import Treatment
 from DicomOptimizerLib.greyscale import GreyMap, window_of
 from DicomOptimizerLib.linked import LinkedSeries
+from DicomOptimizerLib.reading import BROKEN
 from DicomOptimizerLib.resampling import FILTER_NAME, Resize, resize_for
 from DicomOptimizerLib.settings import Compression, OptimizerSettings
 from DicomOptimizerLib.slices import real_values, valid_pixels
@@ -197,10 +198,10 @@ def _window_from_data(sample: Sequence[Dataset]) -> Window:
     for dataset in sample:
         try:
             stored = decode_pixels(dataset)[0]
-        except FileError:
+            valid = valid_pixels(dataset, stored)
+            real = real_values(dataset, stored)[::SAMPLED_STEP, ::SAMPLED_STEP]
+        except (FileError, *BROKEN):
             continue  # a slice that cannot be read is reported when its turn comes
-        valid = valid_pixels(dataset, stored)
-        real = real_values(dataset, stored)[::SAMPLED_STEP, ::SAMPLED_STEP]
         values.append(real.ravel() if valid is None else real[valid[::SAMPLED_STEP, ::SAMPLED_STEP]])
     return window_of(np.concatenate(values) if values else np.empty(0))
 

@@ -14,7 +14,7 @@ from DicomWorkbenchLib.headers import quiet_pydicom
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -35,7 +35,11 @@ _MARK = b"DICM\x02\0\0\0UL\x04\0"  # at byte 128, before the length of the file 
 _PLAIN_SYNTAX = b"\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
 _PIXEL_DATA = 0x7FE00010
 META_START = 144  # where the file meta information begins, behind its length
-_BROKEN = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError)
+# What pydicom raises where bytes make no sense to it: when it reads a file, and later when somebody asks for a value.
+BROKEN = (
+    *(InvalidDicomError, BytesLengthException, ValueError, KeyError, IndexError, TypeError, AttributeError),
+    *(OverflowError, EOFError, NotImplementedError, struct.error),
+)
 
 
 def read_file(path: Path, origin: str) -> tuple[Dataset, str, int]:
@@ -185,7 +189,7 @@ def _by_pydicom(content: bytes, origin: str) -> Dataset:
     try:
         with quiet_pydicom():
             dataset = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM")
-    except _BROKEN as error:
+    except BROKEN as error:
         raise FileError(f"{origin} is a broken DICOM file: {error}") from error
     if not hasattr(dataset, "file_meta") or dataset.file_meta is None:
         dataset.file_meta = FileMetaDataset()

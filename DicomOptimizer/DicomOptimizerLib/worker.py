@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from DicomWorkbenchLib.errors import WorkbenchError
+from DicomWorkbenchLib.errors import FileError, WorkbenchError
 from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.linked import LinkedTask, process_linked
 from DicomOptimizerLib.making import SliceMaker
 from DicomOptimizerLib.passing import CopyTask, process_copy
-from DicomOptimizerLib.reading import read_content
+from DicomOptimizerLib.reading import BROKEN, read_content
 from DicomOptimizerLib.slices import FileResult, Job, SliceTask
 
 _LENGTH = struct.Struct("<Q")
@@ -53,11 +53,15 @@ class Doer:
         return FileResult(digest, len(content))
 
     def attempt(self, task: Task) -> FileResult | WorkbenchError | OSError:
-        """Return the result, or the error that a task may end with."""
+        """Return the result, or the error that a task may end with; what a file's values bring about is that file's fault."""
         try:
             return self.do(task)
         except (WorkbenchError, OSError) as error:
             return error
+        except BROKEN as error:  # its text may quote a value, so it is only the cause
+            broken = FileError(f"{task.origin} is a broken DICOM file: a value is not what its attribute needs")
+            broken.__cause__ = error
+            return broken
 
 
 def send(stream: IO[bytes], message: Any) -> None:

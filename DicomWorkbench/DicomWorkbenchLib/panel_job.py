@@ -79,7 +79,7 @@ class PanelJob:
         """End the child and everything it started; `on_failed` is called with no text."""
         if self._child is not None:
             self._cancelled = True
-            end_group(self._child, grace_seconds=1.0)
+            end_group(self._child)
 
     def _line(self, line: str) -> None:
         text = line.strip()

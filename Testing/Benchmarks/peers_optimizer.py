@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ def install() -> None:
     """Make the readers' environment if it is not there."""
     if python().exists():
         return
-    subprocess.run([sys.executable, "-m", "uv", "venv", "-q", "--python", "3.11", str(ENVIRONMENT)], check=True)
-    subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", str(python()), *PACKAGES], check=True
-    )
+    venv.create(ENVIRONMENT, with_pip=True, clear=True)
+    subprocess.run([str(python()), "-m", "pip", "install", "-q", *PACKAGES], check=True)
 
 
 def masks(reader: str, case: Path) -> dict[str, np.ndarray]:

@@ -16,9 +16,11 @@ import numpy as np
 import pydicom
 import pytest
 from DicomOptimizerLib import OptimizerSettings, run
-from DicomWorkbenchLib.errors import Cancelled, InputError, NoDicomError, OutputError, PixelDataError
+from DicomWorkbenchLib.errors import Cancelled, FileError, InputError, NoDicomError, OutputError, PixelDataError
 from DicomWorkbenchLib.progress import CancelToken
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 SYNTAXES = {
     "implicit": "1.2.840.10008.1.2",
@@ -147,6 +149,46 @@ def test_a_truncated_slice_can_be_left_out_and_no_reference_to_it_stays(
         for image in contour.get("ContourImageSequence", ())
     }
     assert referred <= written
+
+
+def put_decimal(path: Path, tag: int, value: bytes) -> None:
+    """Write a DS element that pydicom would not write."""
+    dataset = pydicom.dcmread(path)
+    dataset[tag] = RawDataElement(Tag(tag), "DS", len(value), value, 0, False, True)
+    dataset.save_as(path)
+
+
+@pytest.mark.parametrize("tag", [0x00281053, 0x00280030, 0x00200032], ids=["slope", "spacing", "position"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_decimal_that_is_no_number_makes_a_bad_slice(
+    tag: int, jobs: int, scan_folder: Path, tmp_path: Path, optimize: Any
+) -> None:
+    case = copy_of(scan_folder, tmp_path / "case")
+    bad = slices_by_position(case)[4]
+    put_decimal(bad, tag, b"Smith^Jo")
+    if tag == 0x00281053:  # the scan judges geometry, the rest turns up when the slice's turn comes
+        with pytest.raises(FileError, match=bad.name) as caught:
+            optimize(case, decimate=2, eight_bit=True, resize=32, jobs=jobs)
+        assert "Smith" not in str(caught.value)
+    _, report = optimize(case, decimate=2, eight_bit=True, resize=32, jobs=jobs, on_bad_slice="skip")
+    assert any(bad.name in text for text in report.warnings), report.warnings
+    assert not any("Smith" in text for text in report.warnings)
+    assert report.measured["slices_after"] in (11, 12)
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [(b"0.123456789012345678", b"0.12345678901235"), (b"not a number, and long", b"not a number, and long")],
+)
+def test_a_decimal_of_a_private_element_that_is_too_long_is_shortened_or_passed_on(
+    given: bytes, written: bytes, scan_folder: Path, tmp_path: Path, optimize: Any
+) -> None:
+    case = copy_of(scan_folder, tmp_path / "case")
+    for path in slices_by_position(case):
+        put_decimal(path, 0x00091001, given)
+    target, _ = optimize(case, decimate=2, eight_bit=True, resize=32)
+    for path in (target / "ct").iterdir():
+        assert pydicom.dcmread(path).get_item(0x00091001).value.strip() == written
 
 
 def test_corrupt_compressed_pixels_are_found(scan_folder: Path, tmp_path: Path, optimize: Any) -> None:
