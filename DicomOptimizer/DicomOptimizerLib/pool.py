@@ -10,8 +10,9 @@ from types import TracebackType
 from DicomWorkbenchLib.errors import ProcessError, WorkbenchError
 from DicomWorkbenchLib.progress import CancelToken
 
+from DicomOptimizerLib.messages import receive, send
 from DicomOptimizerLib.slices import FileResult, Job
-from DicomOptimizerLib.worker import Doer, Task, receive, send
+from DicomOptimizerLib.worker import Doer, Task
 from DicomOptimizerLib.workers import Worker, can_fork, start
 
 FEWEST_TASKS = (

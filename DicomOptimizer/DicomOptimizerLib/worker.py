@@ -1,25 +1,22 @@
-"""What a worker process does: it answers batches of tasks one by one. Messages are a length (8 bytes) and a pickle; both ends are ours."""
+"""What a worker process does: it answers batches of tasks one by one."""
 
 from __future__ import annotations
 
 import os
-import pickle
-import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from DicomWorkbenchLib.errors import FileError, WorkbenchError
 from DicomWorkbenchLib.uids import UidMap
 
 from DicomOptimizerLib.linked import LinkedTask, process_linked
 from DicomOptimizerLib.making import SliceMaker
+from DicomOptimizerLib.messages import receive, send
 from DicomOptimizerLib.passing import CopyTask, process_copy
 from DicomOptimizerLib.reading import BROKEN, read_content
 from DicomOptimizerLib.slices import FileResult, Job, SliceTask
-
-_LENGTH = struct.Struct("<Q")
 
 
 @dataclass(frozen=True)
@@ -62,21 +59,6 @@ class Doer:
             broken = FileError(f"{task.origin} is a broken DICOM file: a value is not what its attribute needs")
             broken.__cause__ = error
             return broken
-
-
-def send(stream: IO[bytes], message: Any) -> None:
-    """Write one message."""
-    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(_LENGTH.pack(len(content)) + content)
-    stream.flush()
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """Read one message; raises EOFError when the other end is gone."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    return pickle.loads(stream.read(_LENGTH.unpack(head)[0]))
 
 
 def main() -> None:

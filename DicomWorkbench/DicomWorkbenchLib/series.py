@@ -6,11 +6,8 @@ Only headers are read. See `scan`.
 from __future__ import annotations
 
 import os
-import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -19,17 +16,15 @@ from DicomWorkbenchLib.errors import ArchiveError, NoDicomError
 from DicomWorkbenchLib.outputs import ScratchFolder
 from DicomWorkbenchLib.progress import NEVER, CancelToken, Progress, no_progress
 from DicomWorkbenchLib.series_copies import without_copied_objects, without_copies
+from DicomWorkbenchLib.series_examine import Chunk, Examiner
 from DicomWorkbenchLib.series_files import FoundFile, find_files
 from DicomWorkbenchLib.series_links import link
 from DicomWorkbenchLib.series_model import Instance, LinkedObject, Plane, Series, folder_of
 from DicomWorkbenchLib.series_problems import Problem, ProblemKind, Severity, counted, named
-from DicomWorkbenchLib.series_read import Archive, Examined, Ignored, ImageRecord, NoImage, examine
+from DicomWorkbenchLib.series_read import Archive, Examined, Ignored, ImageRecord, Later, NoImage, examine
 from DicomWorkbenchLib.series_stacks import build_series
 
 __all__ = ["Instance", "LinkedObject", "Plane", "Problem", "ProblemKind", "Scan", "Series", "Severity", "scan"]
-
-CHUNK_FILES = 64  # files a thread reads between two progress reports
-MOST_JOBS = 16  # threads that wait for slow storage at the same time
 
 
 class Scan:
@@ -99,6 +94,7 @@ def scan(
     progress: Progress = no_progress,
     cancel: CancelToken = NEVER,
     jobs: int | None = None,
+    examined: Iterable[Chunk] | None = None,
 ) -> Scan:
     """Find DICOM images and the objects linked to them, reading headers only.
 
@@ -108,6 +104,7 @@ def scan(
     progress : called with files read, 0 (how many there will be is not known), and what is being done.
     cancel : looked at between files.
     jobs : threads that read headers; None takes one, and more the longer the storage lets it wait.
+    examined : what the files in ``paths`` are, in the order of `find_files`, if somebody else reads their headers.
 
     Returns
     -------
@@ -122,7 +119,7 @@ def scan(
     given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     result = Scan()
     try:
-        _Scanner(result, progress, cancel, jobs).run([Path(path) for path in given])
+        _Scanner(result, progress, cancel, jobs).run([Path(path) for path in given], examined)
     except BaseException:
         result.close()
         raise
@@ -136,26 +133,27 @@ class _Scanner:
         self._result = result
         self._progress = progress
         self._cancel = cancel
-        self._jobs = jobs
+        self._examiner = Examiner(cancel, jobs)
         self._records: list[ImageRecord] = []
         self._linked: list[LinkedObject] = []
         self._archives: list[Archive] = []
         self._others: dict[str, list[str]] = defaultdict(list)  # modality -> files without an image
 
-    def run(self, paths: list[Path]) -> None:
+    def run(self, paths: list[Path], examined: Iterable[Chunk] | None) -> None:
         problems = self._result.problems
-        self._examine(find_files(paths, self._cancel, problems.append))
+        here = self._examiner.run(find_files(paths, self._cancel, problems.append))
+        self._examine(self._read_elsewhere(examined) if examined is not None else here)
         archives, self._archives = self._archives, []
         for archive in archives:
-            self._examine(iter(self._unpack(archive)))
+            self._examine(self._examiner.run(iter(self._unpack(archive))))
         for inner in self._archives:  # those inside were unpacked along; what is left of them is damaged or locked
             message = f"{inner.origin} cannot be unpacked; it is damaged or encrypted"
             problems.append(Problem(ProblemKind.REFUSED_ARCHIVE, message, (inner.origin,)))
         self._progress(self._result.files_seen, self._result.files_seen, "sorting slices")
         self._finish()
 
-    def _examine(self, files: Iterator[FoundFile]) -> None:
-        for found in self._in_threads(files):
+    def _examine(self, chunks: Iterable[list[Examined]]) -> None:
+        for found in chunks:
             for one in found:
                 self._keep(one)
             self._result.files_seen += len(found)
@@ -176,34 +174,11 @@ class _Scanner:
             case Ignored():
                 self._result.files_ignored += 1
 
-    def _in_threads(self, files: Iterator[FoundFile]) -> Iterator[list[Examined]]:
-        """Examine files in chunks, a few ahead of the reader, in the order in which they were found."""
-        chunks = iter(lambda: list(islice(files, CHUNK_FILES)), [])
-        with ThreadPoolExecutor(self._jobs or MOST_JOBS) as pool:
-            waiting: deque[Future[tuple[list[Examined], float]]] = deque()
-            try:
-                for chunk in chunks:
-                    waiting.append(pool.submit(self._work, chunk))
-                    if self._jobs is None:  # the first chunk tells how much of the time is waiting for the storage
-                        found, share = waiting.popleft().result()
-                        self._jobs = min(max(round(share), 1), MOST_JOBS)
-                        yield found
-                    elif len(waiting) > self._jobs:
-                        yield waiting.popleft().result()[0]
-                while waiting:
-                    yield waiting.popleft().result()[0]
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-
-    def _work(self, chunk: list[FoundFile]) -> tuple[list[Examined], float]:
-        """Examine some files; returns also how many times longer that took than the processor was busy."""
-        start, busy = time.perf_counter(), time.thread_time()
-        found = []
-        for path, origin in chunk:
-            self._cancel.check()
-            found.append(examine(path, origin))
-        busy = max(time.thread_time() - busy, time.get_clock_info("thread_time").resolution)
-        return found, (time.perf_counter() - start) / busy
+    def _read_elsewhere(self, chunks: Iterable[Chunk]) -> Iterator[list[Examined]]:
+        """Take what other processes read, and look into what they left."""
+        for found, problems in chunks:
+            self._result.problems += problems
+            yield [examine(one.path, one.origin) if isinstance(one, Later) else one for one in found]
 
     def _unpack(self, archive: Archive) -> list[FoundFile]:
         folder = self._result._new_folder()

@@ -71,14 +71,26 @@ class Ignored(NamedTuple):
     origin: str
 
 
-Examined = ImageRecord | LinkedObject | Archive | NoImage | Problem | Ignored
+class Later(NamedTuple):
+    """A linked object that is still to be looked into, which takes pydicom."""
+
+    path: str
+    origin: str
 
 
-def examine(path: str, origin: str) -> Examined:
-    """Say what one file is; whatever is wrong with it comes back as a problem, never as an exception."""
+Examined = ImageRecord | LinkedObject | Archive | NoImage | Problem | Ignored | Later
+
+
+def examine(path: str, origin: str, *, linked: bool = True) -> Examined:
+    """Say what one file is; whatever is wrong with it comes back as a problem, never as an exception.
+
+    Parameters
+    ----------
+    linked : look into linked objects; False leaves them for later.
+    """
     try:
         header = read_header(path)
-        return _dicom(header, path, origin)
+        return _dicom(header, path, origin, linked)
     except NotDicom:
         return _no_dicom(path, origin)
     except FileError as error:
@@ -93,13 +105,13 @@ def _no_dicom(path: str, origin: str) -> Archive | Ignored | Problem:
         return Problem(ProblemKind.UNREADABLE_FILE, message, (origin,))
 
 
-def _dicom(header: Header, path: str, origin: str) -> Examined:
+def _dicom(header: Header, path: str, origin: str, linked: bool) -> Examined:
     media_class = header.text(Tag.MEDIA_SOP_CLASS)
     sop_class = header.text(Tag.SOP_CLASS) or media_class
     if DICOMDIR_CLASS in (sop_class, media_class):
         return Ignored(origin)
     if sop_class in LINKED_CLASSES:
-        return read_linked(Path(path), origin)
+        return read_linked(Path(path), origin) if linked else Later(path, origin)
     if header.integer(Tag.ROWS) and header.integer(Tag.COLUMNS):
         return _image(header, path, origin, sys.intern(sop_class))
     if header.parsed.truncated:
