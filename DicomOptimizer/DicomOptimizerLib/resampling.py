@@ -171,16 +171,15 @@ def _columns(
     return phases[phase][:, start // tap.step : start // tap.step + count]
 
 
-def resample(image: NDArray[np.generic], new: tuple[int, int], factor: NDArray[np.float32] | None = None) -> FloatImage:
-    """Resample (rows, columns) to a smaller size without padding; ``factor`` multiplies the old pixels.
+def resample(image: NDArray[np.generic], new: tuple[int, int], factor: NDArray[np.generic] | None = None) -> FloatImage:
+    """Resample (rows, columns) to a smaller size without padding; ``factor`` (0 or 1, of the image's type) multiplies the old pixels.
 
     Rows are reduced a few at a time, so that what lies in between stays in the processor's cache.
     """
     reduced = np.empty((new[0], image.shape[1]), dtype=np.float32)
     for piece in _pieces(image.shape[0], new[0], ROWS_AT_ONCE):
-        rows = image[piece.reads].astype(np.float32)
-        if factor is not None:
-            rows *= factor[piece.reads]
+        old = image[piece.reads]
+        rows = (old if factor is None else np.multiply(old, factor[piece.reads])).astype(np.float32)
         _weigh([rows[tap] for tap in piece.taps], list(piece.weights[:, :, None]), piece.is_even, reduced[piece.makes])
     return _along_columns(reduced, new[1])
 
@@ -189,18 +188,22 @@ class _LastMask:
     """The mask seen last and what follows from it: the round field of view of a scanner is the same on every slice."""
 
     valid: NDArray[np.bool_] | None = None
-    factor: FloatImage = np.empty((0, 0), dtype=np.float32)
+    factor: NDArray[np.generic] = np.empty((0, 0), dtype=np.float32)
     still: NDArray[np.bool_] = np.empty((0, 0), dtype=bool)
     inverse: FloatImage = np.empty((0, 0), dtype=np.float32)
 
 
-def _after_mask(valid: NDArray[np.bool_], new: tuple[int, int]) -> tuple[FloatImage, NDArray[np.bool_], FloatImage]:
-    """Return the mask as numbers, that of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
+def _after_mask(
+    valid: NDArray[np.bool_], new: tuple[int, int], dtype: np.dtype[np.generic]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_], FloatImage]:
+    """Return the mask as numbers of a type, that of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
     last = _LastMask
     if last.valid is None or last.still.shape != new or not np.array_equal(valid, last.valid):
         weight = resample(valid, new)
-        last.valid, last.factor, last.still = valid, valid.astype(np.float32), weight >= LEAST_WEIGHT
+        last.valid, last.factor, last.still = valid, valid.astype(dtype), weight >= LEAST_WEIGHT
         last.inverse = np.where(last.still, 1 / np.maximum(weight, LEAST_WEIGHT), 0).astype(np.float32)
+    if last.factor.dtype != dtype:
+        last.factor = valid.astype(dtype)
     return last.factor, last.still, last.inverse
 
 
@@ -213,7 +216,7 @@ def resample_masked(
     -------
     The new image (0 where padding) and the new mask of true pixels.
     """
-    factor, still, inverse = _after_mask(valid, new)
+    factor, still, inverse = _after_mask(valid, new, image.dtype)
     total = resample(image, new, factor)
     total *= inverse
     return total, still.copy()

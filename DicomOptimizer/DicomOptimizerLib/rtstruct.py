@@ -96,6 +96,12 @@ class _ContourInFile(Contour):
         return points_of(self.__dict__["item"])
 
     def extent(self, stack: SliceStack) -> tuple[float, float] | None:
+        known = self.__dict__.get("known")  # asked for twice: when planes are told apart, and when they are placed
+        if known is None or known[0] is not stack:
+            known = self.__dict__["known"] = (stack, self._extent(stack))
+        return known[1]
+
+    def _extent(self, stack: SliceStack) -> tuple[float, float] | None:
         raw = self.__dict__["item"].get_item(_DATA) if _DATA in self.__dict__["item"] else None
         if raw is None or not isinstance(raw.value, bytes) or tuple(map(abs, stack.normal_lps)) != (0, 0, 1):
             return super().extent(stack)

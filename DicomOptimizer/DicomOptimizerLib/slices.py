@@ -101,7 +101,7 @@ def valid_pixels(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | 
         return None
     limit = _stored_number(dataset, "PixelPaddingRangeLimit", stored.dtype)
     low, high = sorted((padding, padding if limit is None else limit))
-    valid = np.asarray((stored < low) | (stored > high))
+    valid = np.asarray(stored != low if low == high else (stored < low) | (stored > high))
     return None if valid.all() else valid
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import warnings
@@ -9,6 +10,7 @@ import warnings
 from DicomOptimizerLib.worker import answer
 from DicomOptimizerLib.workers import close
 
+UNCOLLECTED_OBJECTS = 100_000
 KEPT_BYTES = 32 << 20  # all arrays of a slice of 1024 x 1024
 
 
@@ -42,12 +44,19 @@ def _live(requests: int, results: int) -> None:
     code = 1
     try:
         _keep_freed_memory()
+        _collect_seldom()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
         answer(os.fdopen(requests, "rb"), os.fdopen(results, "wb"))
         code = 0
     finally:
         os._exit(code)  # leave without running the parent's cleanup
+
+
+def _collect_seldom() -> None:
+    """Look for garbage in cycles seldom: a structure set is tens of thousands of objects, of which none is garbage while it is read."""
+    gc.freeze()
+    gc.set_threshold(UNCOLLECTED_OBJECTS)
 
 
 def _keep_freed_memory() -> None:
