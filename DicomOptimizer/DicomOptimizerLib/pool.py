@@ -18,7 +18,7 @@ from DicomOptimizerLib.workers import Worker, can_fork, start
 FEWEST_TASKS = (
     48  # below this, starting new Pythons costs more than they gain; a fork always pays, if only for a quick cancel
 )
-BATCH = 4  # tasks sent at once, so that a pipe's round trip is shared; a cancel does not wait for them
+BATCH = 8  # tasks sent at once, so that a pipe's round trip is shared; a cancel does not wait for them
 LOOK_SECONDS = 0.1
 
 Outcome = tuple[int, FileResult | WorkbenchError | OSError]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 FILTER_NAME = "bilinear (antialiased triangle filter)"
 SAME_WEIGHT = 1e-6  # float32 rounding of equal weights
-ROWS_AT_ONCE = 32  # new rows
+ROWS_AT_ONCE = 64  # new rows
 LEAST_WEIGHT = 0.5  # a new pixel is padding where less than half of its weight fell on true pixels
 FloatImage = NDArray[np.float32]
 
@@ -196,7 +196,7 @@ class _LastMask:
 def _after_mask(
     valid: NDArray[np.bool_], new: tuple[int, int], dtype: np.dtype[np.generic]
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_], FloatImage]:
-    """Return the mask as numbers of a type, that of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
+    """Return the mask as numbers, that of true pixels of the new image, and one over the weight that fell on them (0 where padding)."""
     last = _LastMask
     if last.valid is None or last.still.shape != new or not np.array_equal(valid, last.valid):
         weight = resample(valid, new)
