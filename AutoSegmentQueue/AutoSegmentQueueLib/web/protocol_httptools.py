@@ -61,6 +61,8 @@ class WatchedHttpTools(Watched, HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
         self._moved = True
+        if not self.cycle.body:
+            self.cycle.body = b""  # type: ignore[assignment]  # joined to it nothing is copied, unlike to a bytearray
         super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -7,13 +7,17 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from DicomWorkbenchLib.web_problems import Problem
 
-WRITE_BYTES = 1 << 20  # collected before a write; two such pieces are all the memory an upload takes
+WRITE_BYTES = 4 << 20  # collected before a write, by one upload alone; two such pieces are all the memory it takes
+ALL_BYTES = 32 << 20  # for the pieces of all uploads; where there are many, each collects less
+LEAST_WRITE_BYTES = 1 << 18
 COMMIT_BYTES = 32 << 20  # after so many the offset moves on, while more is being read
+SMALL_BYTES = 1 << 14  # parts below this are put together; larger ones are written as they are, without a copy
 _sync = getattr(os, "fdatasync", os.fsync)  # size and content are enough; times need not wait for the disk
+_writev: Any = getattr(os, "writev", None)  # not on Windows
 Run = Callable[..., Awaitable[Any]]
 
 
@@ -58,6 +62,25 @@ class Stop:
         raise Interrupted
 
 
+class _Pieces:
+    """Bytes that wait to be written; many small parts take no more memory than few large ones."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes | bytearray] = []
+        self.size = 0
+
+    def add(self, part: bytes) -> None:
+        """Take a part."""
+        self.size += len(part)
+        last = self.parts[-1] if self.parts else b""
+        if len(part) >= SMALL_BYTES:
+            self.parts.append(part)
+        elif isinstance(last, bytearray):
+            last += part
+        else:
+            self.parts.append(bytearray(part))
+
+
 @dataclass
 class Sink:
     """Takes the bytes of one request.
@@ -79,6 +102,7 @@ class Sink:
     stop: Stop = field(default_factory=Stop)
     written: int = 0  # bytes in the file
     committed: int = 0  # bytes safely on disk
+    _under_way: ClassVar[int] = 0
     _file: int = -1
     _writing: asyncio.Future[Any] | None = None
     _committing: asyncio.Future[Any] | None = None
@@ -93,19 +117,20 @@ class Sink:
         Interrupted : another request goes on with this upload.
         """
         self._file = os.open(self.path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
-        collected, seen = bytearray(), 0
+        collected, seen = _Pieces(), 0
+        Sink._under_way += 1
         try:
             os.lseek(self._file, self.offset, os.SEEK_SET)
             async for part in self.stop.watch(parts):
                 seen += len(part)
                 if seen > self.most:
                     raise Problem(413, "more bytes came than the upload was said to have", {"Connection": "close"})
-                collected += part
-                if len(collected) >= WRITE_BYTES:
-                    full, collected = collected, bytearray()
+                collected.add(part)
+                if collected.size >= _write_bytes(Sink._under_way):
+                    full, collected = collected, _Pieces()
                     await self._write(full)
         except OSError as error:
-            collected.clear()
+            collected = _Pieces()
             raise _full(error) from error
         finally:
             try:
@@ -113,12 +138,13 @@ class Sink:
             except OSError as error:
                 raise _full(error) from error
             finally:
+                Sink._under_way -= 1
                 os.close(self._file)
 
-    async def _write(self, piece: bytearray) -> None:
+    async def _write(self, pieces: _Pieces) -> None:
         if self._writing is not None:
             await self._writing
-        self._writing = asyncio.ensure_future(self.run(self._to_file, piece))
+        self._writing = asyncio.ensure_future(self.run(self._to_file, pieces))
         idle = self._committing is None or self._committing.done()
         if self.digest is None and idle and self.written - self._asked >= COMMIT_BYTES:
             if self._committing is not None:
@@ -126,10 +152,10 @@ class Sink:
             self._asked = self.written
             self._committing = asyncio.ensure_future(self.run(self._to_disk, self.written))
 
-    async def _finish(self, rest: bytearray) -> None:
+    async def _finish(self, rest: _Pieces) -> None:
         if self._writing is not None:
             await self._writing
-        if rest:
+        if rest.size:
             await self.run(self._to_file, rest)
         if self._committing is not None:
             await self._committing
@@ -144,18 +170,25 @@ class Sink:
         finally:
             os.close(self._file)
 
-    def _to_file(self, piece: bytearray) -> None:
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(self._file, view) :]
-        if self.digest is not None:
-            self.digest.update(piece)
-        self.written += len(piece)
+    def _to_file(self, pieces: _Pieces) -> None:
+        done = _writev(self._file, pieces.parts) if _writev else 0  # one call: each has to wait for the other threads
+        for piece in pieces.parts:
+            if self.digest is not None:
+                self.digest.update(piece)
+            view = memoryview(piece)[done:]
+            done -= min(done, len(piece))
+            while view:
+                view = view[os.write(self._file, view) :]
+        self.written += pieces.size
 
     def _to_disk(self, written: int) -> None:
         _sync(self._file)
         self.commit(self.offset + written)
         self.committed = written
+
+
+def _write_bytes(uploads: int) -> int:
+    return min(max(ALL_BYTES // (2 * uploads), LEAST_WRITE_BYTES), WRITE_BYTES)
 
 
 def _full(error: OSError) -> Problem:

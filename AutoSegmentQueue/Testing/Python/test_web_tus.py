@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -235,3 +236,36 @@ def test_the_same_metadata_can_be_read_back(client: httpx.Client) -> None:
     made = client.post("/api/uploads", headers={**TUS, "Upload-Length": "9", "Upload-Metadata": header})
     found = next(one for one in client.get("/api/uploads").json() if one["url"] == made.headers["Location"])
     assert (found["filename"], found["relativepath"], found["batch"]) == ("ä b,c.nii", "x/ä b,c.nii", "batch-9")
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["in one call", "piece by piece"])
+def test_parts_of_all_sizes_reach_the_disk_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, joined: bool
+) -> None:
+    import asyncio
+
+    from AutoSegmentQueueLib.web import upload_writer
+
+    sizes = [1, 7, 70_000, 3, 5, 1 << 14, (1 << 14) - 1, 300_000, 0, 2] * 3
+    parts = [os.urandom(size) for size in sizes]
+    monkeypatch.setattr(upload_writer, "WRITE_BYTES", 100_000)
+    monkeypatch.setattr(upload_writer, "COMMIT_BYTES", 200_000)
+    if not joined:
+        monkeypatch.setattr(upload_writer, "_writev", None)
+    path, told = tmp_path / "a", []
+    path.write_bytes(b"begin")
+
+    async def run(work, *arguments):
+        return await asyncio.to_thread(work, *arguments)
+
+    async def come():
+        for part in parts:
+            yield part
+
+    whole = b"".join(parts)
+    digest = hashlib.sha256()
+    asyncio.run(upload_writer.Sink(run, path, 5, len(whole), told.append).take(come()))
+    assert path.read_bytes() == b"begin" + whole
+    assert told == sorted(told) and len(told) > 1 and told[-1] == 5 + len(whole)
+    asyncio.run(upload_writer.Sink(run, path, 5, len(whole), told.append, digest).take(come()))
+    assert digest.digest() == hashlib.sha256(whole).digest() and path.read_bytes() == b"begin" + whole
