@@ -14,7 +14,8 @@ from DicomWorkbenchLib.web_problems import Problem
 WRITE_BYTES = 4 << 20  # collected before a write, by one upload alone; two such pieces are all the memory it takes
 ALL_BYTES = 32 << 20  # for the pieces of all uploads; where there are many, each collects less
 LEAST_WRITE_BYTES = 1 << 18
-COMMIT_BYTES = 32 << 20  # after so many the offset moves on, while more is being read
+COMMIT_BYTES = 16 << 20  # after so many the offset moves on, while more is being read
+AHEAD_BYTES = 40 << 20  # no more than these may wait for a slow disk: a kill then costs less than one chunk of 64 MB
 SMALL_BYTES = 1 << 14  # parts below this are put together; larger ones are written as they are, without a copy
 _sync = getattr(os, "fdatasync", os.fsync)  # size and content are enough; times need not wait for the disk
 _writev: Any = getattr(os, "writev", None)  # not on Windows
@@ -145,6 +146,8 @@ class Sink:
         if self._writing is not None:
             await self._writing
         self._writing = asyncio.ensure_future(self.run(self._to_file, pieces))
+        if self._committing is not None and self.written - self.committed >= AHEAD_BYTES and self.digest is None:
+            await self._committing
         idle = self._committing is None or self._committing.done()
         if self.digest is None and idle and self.written - self._asked >= COMMIT_BYTES:
             if self._committing is not None:

@@ -269,3 +269,28 @@ def test_parts_of_all_sizes_reach_the_disk_in_their_order(
     assert told == sorted(told) and len(told) > 1 and told[-1] == 5 + len(whole)
     asyncio.run(upload_writer.Sink(run, path, 5, len(whole), told.append, digest).take(come()))
     assert digest.digest() == hashlib.sha256(whole).digest() and path.read_bytes() == b"begin" + whole
+
+
+def test_a_slow_disk_makes_the_sender_wait_so_that_a_kill_costs_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    from AutoSegmentQueueLib.web import upload_writer
+
+    for name, value in (("WRITE_BYTES", 100_000), ("COMMIT_BYTES", 200_000), ("AHEAD_BYTES", 500_000)):
+        monkeypatch.setattr(upload_writer, name, value)
+    monkeypatch.setattr(upload_writer, "_sync", lambda file: time.sleep(0.05))
+    path, ahead = tmp_path / "a", []
+    path.touch()
+
+    async def come():
+        for number in range(100):
+            await asyncio.sleep(0)
+            ahead.append(50_000 * number - sink.committed)
+            yield bytes(50_000)
+
+    sink = upload_writer.Sink(asyncio.to_thread, path, 0, 5_000_000, lambda offset: None)
+    asyncio.run(sink.take(come()))
+    assert sink.committed == 5_000_000
+    assert max(ahead) <= 500_000 + 3 * 100_000  # one piece is collected, one is written, one had just been
