@@ -61,9 +61,12 @@ def marked(variable: str, first: int = 0) -> list[int]:
 
 
 def _newest() -> int:
-    """Return the number of the process that was started last."""
-    with open("/proc/loadavg", encoding="ascii") as file:
-        return int(file.read().split()[-1])
+    """Return the number of the process that was started last, 0 if the system does not say."""
+    try:
+        with open("/proc/loadavg", encoding="ascii") as file:
+            return int(file.read().split()[-1])
+    except OSError:
+        return 0
 
 
 def end_marked(variable: str, first: int = 0) -> int:

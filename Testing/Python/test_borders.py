@@ -35,6 +35,8 @@ POSIX_NAMES = {
     "signal.setitimer signal.pause signal.pthread_sigmask socket.AF_UNIX",
 }
 POSIX_CALLS = {name for line in POSIX_NAMES for name in line.split()}
+POSIX_PLACES = re.compile(r"/(proc|tmp|dev|etc|usr|var|run)(/|$)")
+SET_UP = "setup_environment.py"
 PLATFORM_QUESTION = re.compile(
     r"sys\.platform|os\.name|platform\.system|hasattr\((os|signal|socket)\b|WINDOWS|POSIX|IS_WIN"
 )
@@ -85,6 +87,10 @@ class Source:
     @property
     def is_module_file(self) -> bool:
         return self.path == f"{self.room}/{self.room}.py"
+
+    @property
+    def is_shipped(self) -> bool:
+        return self.in_lib or self.is_module_file or self.path == SET_UP
 
     @property
     def may_use_mrml(self) -> bool:
@@ -231,16 +237,43 @@ def libs_do_not_print(source: Source) -> Iterator[str]:
 
 
 def posix_calls_stand_in_marked_branches(source: Source) -> Iterator[str]:
-    if not (source.in_lib or source.is_module_file) or "posix" in PurePosixPath(source.path).stem:
+    if not source.is_shipped or "posix" in PurePosixPath(source.path).stem:
         return
     advice = "exists on POSIX only; put it under `if sys.platform != 'win32':` or after an early return for Windows"
     guarded = _guarded_lines(source.tree)
     for node, name in imports(source):
         if _is_of(name, POSIX_MODULES) and node.lineno not in guarded:
             yield source.at(node, f"{name} {advice}")
+        names = node.names if isinstance(node, ast.ImportFrom) else []
+        for call in sorted({f"{name}.{alias.name}" for alias in names} & POSIX_CALLS):
+            if node.lineno not in guarded:
+                yield source.at(node, f"{call} {advice}")
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Attribute) and ast.unparse(node) in POSIX_CALLS and node.lineno not in guarded:
             yield source.at(node, f"{ast.unparse(node)} {advice}")
+
+
+def posix_places_are_asked_for_first(source: Source) -> Iterator[str]:
+    if not source.is_shipped or "posix" in PurePosixPath(source.path).stem:
+        return
+    fine = _guarded_lines(source.tree) | _lines_that_expect_absence(source.tree)
+    for node in ast.walk(source.tree):
+        is_place = isinstance(node, ast.Constant) and isinstance(node.value, str) and POSIX_PLACES.match(node.value)
+        if is_place and node.lineno not in fine:
+            yield source.at(
+                node, f"{node.value} is a place of POSIX systems; use tempfile, or ask `exists()` or catch OSError"
+            )
+
+
+def _lines_that_expect_absence(tree: ast.Module) -> set[int]:
+    """Return the lines that ask whether a place exists, and those for which the lack of it is handled."""
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        asks = isinstance(node, ast.If | ast.IfExp) and ".exists()" in ast.unparse(node.test)
+        catches = isinstance(node, ast.Try) and any(h.type and "OSError" in ast.unparse(h.type) for h in node.handlers)
+        if asks or catches:
+            lines.update(range(node.lineno, (node.end_lineno or 0) + 1))
+    return lines
 
 
 def _guarded_lines(tree: ast.Module) -> set[int]:
@@ -306,6 +339,7 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     nothing_pumps_events_or_makes_qt_threads,
     libs_do_not_print,
     posix_calls_stand_in_marked_branches,
+    posix_places_are_asked_for_first,
     public_names_of_libs_have_docstrings,
 )
 
@@ -378,7 +412,17 @@ BAD = [
     (nothing_pumps_events_or_makes_qt_threads, MODULE, "import qt\nclass T(qt.QThread): pass\n", 2),
     (libs_do_not_print, LIB, "def f():\n    print('x')\n", 2),
     (posix_calls_stand_in_marked_branches, LIB, "import os\nos.killpg(1, 2)\n", 2),
+    (posix_calls_stand_in_marked_branches, LIB, "from os import killpg\n", 1),
+    (posix_calls_stand_in_marked_branches, MODULE, "import os\nos.getuid()\n", 2),
+    (posix_calls_stand_in_marked_branches, SET_UP, "import os\nos.fork()\n", 2),
+    (posix_calls_stand_in_marked_branches, LIB, "import os\nos.setsid()\n", 2),
+    (posix_calls_stand_in_marked_branches, LIB, "import signal\nx = signal.SIGKILL\n", 2),
     (posix_calls_stand_in_marked_branches, LIB, "import fcntl\n", 1),
+    (posix_calls_stand_in_marked_branches, LIB, "import pwd\n", 1),
+    (posix_calls_stand_in_marked_branches, LIB, "def f():\n    import resource\n", 2),
+    (posix_places_are_asked_for_first, LIB, "open('/proc/' + 'self')\n", 1),
+    (posix_places_are_asked_for_first, LIB, "def f(pid):\n    return open(f'/proc/{pid}/stat')\n", 2),
+    (posix_places_are_asked_for_first, SET_UP, "x = '/tmp'\n", 1),
     (
         posix_calls_stand_in_marked_branches,
         LIB,
@@ -411,6 +455,8 @@ GOOD = [
         "import os\ndef f():\n    if os.name == 'nt':\n        return\n    os.fork()\n",
     ),
     (posix_calls_stand_in_marked_branches, LIB, "try:\n    import fcntl\nexcept ImportError:\n    fcntl = None\n"),
+    (posix_places_are_asked_for_first, LIB, "x = ['/template', 'see /tmp', '/variants']\n"),
+    (posix_places_are_asked_for_first, LIB, "try:\n    open('/proc/1')\nexcept OSError:\n    x = 1\n"),
     (public_names_of_libs_have_docstrings, LIB, DOC + "def _f(): ...\nclass _A:\n    def f(self): ...\n"),
     (public_names_of_libs_have_docstrings, MODULE, "def f(): ...\n"),
 ]
