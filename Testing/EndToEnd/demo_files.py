@@ -12,6 +12,7 @@ from typing import Any
 DIFFERS: Mapping[str, str] = {
     r".*/queue/.*\.sqlite3?(-wal|-shm)?": "the ledger holds times, ids and its own pages",
     r".*/models/.*/manifest\.json": "times, and hashes of DICOM objects that hold the time they were made",
+    r".*/queue/archive/[^/]+/.*": "inputs are archived under the id of their job",
     r".*/queue/(logs/.*|.*\.lock|.*\.log)": "logs and locks hold times and process numbers",
 }
 _MOVING = {
@@ -25,8 +26,11 @@ _MOVING = {
     "folder",
     "path",
     "output",
+    "input",
     "inputs",
     "home",
+    "origin",
+    "compute_seconds",
 }
 
 
