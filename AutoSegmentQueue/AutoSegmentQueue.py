@@ -61,7 +61,7 @@ class AutoSegmentQueueParameterNode:
     dicomAddress: Annotated[str, Default("127.0.0.1")]
     aeTitle: Annotated[str, Default("WORKBENCH")]
     allowAe: str
-    allowFrom: str
+    receiveFrom: str
     sendTo: str
     pullFrom: str
     study: str

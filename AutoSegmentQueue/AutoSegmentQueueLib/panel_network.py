@@ -23,7 +23,7 @@ FIELDS = (
     "dicomAddress",
     "aeTitle",
     "allowAe",
-    "allowFrom",
+    "receiveFrom",
     "sendTo",
     "pullFrom",
     "study",
@@ -47,7 +47,7 @@ def with_network(fields: dict[str, Any], before: QueueSettings) -> QueueSettings
         address=fields["dicomAddress"].strip() or "127.0.0.1",
         ae_title=fields["aeTitle"].strip(),
         allow_ae=_several(fields["allowAe"]),
-        allow_from=_several(fields["allowFrom"]) or LOOPBACK,
+        allow_from=_several(fields["receiveFrom"]) or LOOPBACK,
     )
     if fields["receive"]:
         dicom.check_reach()
@@ -63,7 +63,7 @@ def network_fields(settings: QueueSettings) -> dict[str, Any]:
         "dicomAddress": dicom.address,
         "aeTitle": dicom.ae_title,
         "allowAe": ", ".join(dicom.allow_ae),
-        "allowFrom": "" if dicom.allow_from == LOOPBACK else ", ".join(dicom.allow_from),
+        "receiveFrom": "" if dicom.allow_from == LOOPBACK else ", ".join(dicom.allow_from),
         "sendTo": ", ".join(settings.send.to),
     }
 

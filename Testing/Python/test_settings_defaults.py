@@ -87,7 +87,9 @@ def snake(name: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return what two spellings of one value have in common: an enum member is its value, a path its text."""
+    """Return what two spellings of one value have in common: an enum member is its value, a path its text, several texts one line."""
+    if isinstance(value, tuple) and all(isinstance(one, str) for one in value):
+        return ", ".join(value)
     return value.value if isinstance(value, enum.Enum) else str(value) if isinstance(value, Path) else value
 
 
