@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
+from peers import peer_python
 
 BASE_SLICES = 40  # distinct slices of the phantom; longer series repeat them at new places
 ALL = ("--decimate", "2", "--eight-bit", "--resize", "256")
@@ -267,7 +268,8 @@ def fidelity(folder: Path, *, install: bool) -> list[Row]:
     """ROI volume and Dice on kept slices in independent readers, in an environment of their own."""
     import peers_optimizer
 
-    return peers_optimizer.rows(folder, install_peers=install)
+    python = peer_python("optimizer", *peers_optimizer.PACKAGES, install=install)
+    return [] if python is None else peers_optimizer.rows(python, folder)
 
 
 if __name__ == "__main__":

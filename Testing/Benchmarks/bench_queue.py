@@ -1,6 +1,6 @@
 """The queue: durable enqueue, overhead per job, restart with 10,000 jobs, memory, the time from drop to start, and the panel.
 
-Peers are huey and persist-queue from the package index (in ``.venv-peers``, made when it is missing), and a bare SQLite commit, which no
+Peers are huey and persist-queue from the package index (in an environment of their own), and a bare SQLite commit, which no
 durable queue on SQLite can beat.
 """
 
@@ -23,8 +23,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from peers import peer_python
+
 ROOT = Path(__file__).resolve().parents[2]
-PEERS = ROOT / ".venv-peers"
 Row = dict[str, Any]
 
 
@@ -230,19 +231,9 @@ def _each(count: int, work: Callable[[int], object]) -> list[float]:
 
 
 def _peer(name: str, count: int) -> list[float] | None:
-    python = PEERS / ("Scripts" if os.name == "nt" else "bin") / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(PEERS)], check=False)
-    installed = subprocess.run([str(python), "-c", "import huey, persistqueue"], capture_output=True, check=False)
-    if installed.returncode:
-        uv = Path(sys.executable).with_name("uv.exe" if os.name == "nt" else "uv")
-        pip = (
-            [str(uv), "pip", "install", "--python", str(python)]
-            if uv.exists()
-            else [str(python), "-m", "pip", "install"]
-        )
-        if subprocess.run([*pip, "-q", "huey", "persist-queue"], check=False, timeout=300).returncode:
-            return None
+    python = peer_python("queue", "huey", "persist-queue")
+    if python is None:
+        return None
     with tempfile.TemporaryDirectory() as folder:
         command = [str(python), "-c", _PEER_SCRIPT, name, folder, str(count)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)

@@ -6,7 +6,7 @@ brute force : the search of older scripts: every whole voxel within 10 mm of the
     a few candidates and counted up, since all of it takes a quarter of an hour.
 pylinac : the sphere search of `pylinac.nuclear.TomographicContrast`, called as that class calls it (Nelder-Mead on ``contrast_f``, 5 pixels
     and 3 slices around the start), since the class itself reads only NM files of a Jaszczak phantom. It knows cubic voxels only. It runs in
-    an environment of its own (``.venv-peers``, ``pip install pylinac``) and is left out where that is not there.
+    an environment of its own and is left out where that cannot be made.
 
 ``main`` returns one row per measurement; ``python bench_spheres.py`` prints them.
 """
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peers import peer_python
 from SphereVOILib import Grid, Method, RefineSettings, SphereTarget, measure, refine
 from SphereVOILib.testing_phantom import iec_phantom, one_ball
 
@@ -35,7 +36,12 @@ def main(quick: bool = False) -> list[Row]:
     """Measure and return the rows."""
     size = (200, 200, 150) if quick else (400, 400, 300)
     spacing = (4.0, 4.0, 4.0) if quick else FINE
-    return [*speed(size, spacing), *pylinac(), *accuracy(4 if quick else 40), *honesty(20 if quick else 100)]
+    return [
+        *speed(size, spacing),
+        *pylinac(install=not quick),
+        *accuracy(4 if quick else 40),
+        *honesty(20 if quick else 100),
+    ]
 
 
 def speed(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> list[Row]:
@@ -88,11 +94,10 @@ print(json.dumps({"seconds": time.perf_counter() - started, "found": found}))
 """
 
 
-def pylinac() -> list[Row]:
+def pylinac(*, install: bool) -> list[Row]:
     """Compare time and centres with pylinac's search on cubic voxels of 3 mm; nothing without pylinac."""
-    python = Path(__file__).resolve().parents[2] / ".venv-peers" / "bin" / "python"
-    if not python.exists():
-        print("pylinac is left out: there is no .venv-peers with it", file=sys.stderr)
+    python = peer_python("spheres", "pylinac", install=install)
+    if python is None:
         return []
     grid, truth = iec_phantom(spacing_mm=(3.0, 3.0, 3.0), noise=0.1, seed=1)
     targets = [

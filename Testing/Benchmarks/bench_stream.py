@@ -1,6 +1,6 @@
 """Large cine objects in four layouts: opening, frames from anywhere, the web server, and files that break readers.
 
-Peers, all in one run: pydicom, highdicom's ImageFileReader, dicomweb-client's DICOMfileClient (in .venv-peers), and Orthanc with its
+Peers in one run: pydicom, highdicom's ImageFileReader, dicomweb-client's DICOMfileClient (apart from our packages), and Orthanc with its
 DICOMweb plugin. Ratios are peer divided by ours, above 1 is better for us.
 """
 
@@ -30,9 +30,9 @@ import pydicom
 from MultiframeStreamerLib import open_frames
 from MultiframeStreamerLib.corpus import Case, all_cases
 from MultiframeStreamerLib.corpus.cine import JpegFrames, Layout, write_cine
+from peers import peer_python
 
 ROOT = Path(__file__).resolve().parents[2]
-PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 ROUNDS = 5
 CLIENTS = 8
 ACCEPT = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
@@ -134,11 +134,12 @@ print(json.dumps({"ms": sorted(times)[len(times) // 2], "sha": hashlib.sha256(da
 
 def file_client(path: Path, index: int, rounds: int = 3) -> float | str:
     """Time dicomweb-client's file client in its own environment; it indexes a folder, so the file gets one to itself."""
-    if not PEERS_PYTHON.exists():
+    python = peer_python("stream", "dicomweb-client", "pydicom", "pillow")
+    if python is None:
         return "not installed"
     with tempfile.TemporaryDirectory(dir=path.parent) as alone:
         os.link(path, Path(alone) / path.name)
-        command = [str(PEERS_PYTHON), "-c", _CLIENT, alone, str(index), str(rounds)]
+        command = [str(python), "-c", _CLIENT, alone, str(index), str(rounds)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

@@ -1,6 +1,6 @@
 """ROIs of an optimized case as other people's readers see them, against the untouched case on the same slices.
 
-The readers live in an environment of their own (``.venv-peers-optimizer`` in the checkout, made here), because they pin old packages and
+The readers live in an environment of their own (``peers.py``), because they pin old packages and
 bring another OpenCV. This file is also the script that runs inside it: ``python peers_optimizer.py READER CASE OUT.npz``.
 """
 
@@ -9,42 +9,27 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ENVIRONMENT = Path(__file__).resolve().parents[2] / ".venv-peers-optimizer"
 PACKAGES = ("pydicom<3", "numpy<2", "rt-utils", "dcmrtstruct2nii", "platipy", "SimpleITK")
 READERS = ("rt-utils", "dcmrtstruct2nii", "platipy")
 ROIS = ("BODY", "Liver", "Kidney cortex L nested", "Spleen")
 
 
-def python() -> Path:
-    """Return the interpreter of the readers' environment."""
-    return ENVIRONMENT / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-
-
-def install() -> None:
-    """Make the readers' environment if it is not there."""
-    if python().exists():
-        return
-    venv.create(ENVIRONMENT, with_pip=True, clear=True)
-    subprocess.run([str(python()), "-m", "pip", "install", "-q", *PACKAGES], check=True)
-
-
-def masks(reader: str, case: Path) -> dict[str, np.ndarray]:
+def masks(python: Path, reader: str, case: Path) -> dict[str, np.ndarray]:
     """Return the masks (k, j, i) of the ROIs by position from below, as one reader fills them."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "masks.npz")
-        subprocess.run([str(python()), __file__, reader, str(case), str(target)], check=True, capture_output=True)
+        subprocess.run([str(python), __file__, reader, str(case), str(target)], check=True, capture_output=True)
         return dict(np.load(target))
 
 
-def compare(reader: str, before: Path, after: Path, step: int) -> dict[str, tuple[float, float]]:
+def compare(python: Path, reader: str, before: Path, after: Path, step: int) -> dict[str, tuple[float, float]]:
     """Return per ROI (volume ratio, Dice) of the optimized case against the untouched one on the kept slices."""
-    old, new = masks(reader, before), masks(reader, after)
+    old, new = masks(python, reader, before), masks(python, reader, after)
     found = {}
     for name in old:
         kept = old[name][::step]
@@ -56,19 +41,15 @@ def compare(reader: str, before: Path, after: Path, step: int) -> dict[str, tupl
     return found
 
 
-def rows(folder: Path, *, install_peers: bool) -> list[dict[str, Any]]:
+def rows(python: Path, folder: Path) -> list[dict[str, Any]]:
     """Measure ROI fidelity of ``optimize --decimate 2`` on the phantom, and of stacking as the counter-example."""
-    if install_peers:
-        install()
-    if not python().exists():
-        return []
     before, after, stacked = folder / "base", folder / "decimated", folder / "stacked"
     command = [sys.executable, "-m", "DicomWorkbenchLib", "optimize", str(before), "-o", str(after), "--decimate", "2"]
     subprocess.run(command, check=True, capture_output=True)
     _stack(before, after, stacked)
     found = []
     for reader in READERS:
-        ours, theirs = compare(reader, before, after, 2), compare(reader, before, stacked, 2)
+        ours, theirs = compare(python, reader, before, after, 2), compare(python, reader, before, stacked, 2)
         worst = min(ours, key=lambda name: ours[name][1])
         found.append(
             {

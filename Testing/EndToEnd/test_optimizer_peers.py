@@ -17,6 +17,7 @@ import numpy as np
 import pydicom
 import pytest
 from Benchmarks import peers_optimizer
+from Benchmarks.peers import peer_python
 from DicomOptimizerLib import OptimizerSettings, run
 from DicomWorkbenchLib.samples.ct_rtstruct import make_ct_rtstruct
 
@@ -120,9 +121,10 @@ def kinds_of_errors(folder: Path) -> set[str]:
 @pytest.mark.prove
 @pytest.mark.parametrize("reader", peers_optimizer.READERS)
 def test_other_peoples_readers_see_the_same_rois_on_kept_slices(case: Path, tmp_path: Path, reader: str) -> None:
-    peers_optimizer.install()
+    python = peer_python("optimizer", *peers_optimizer.PACKAGES)
+    assert python is not None, "the readers come from the package index"
     run(OptimizerSettings((case,), tmp_path / "out", decimate=2, jobs=1))
-    for name, (volume, dice) in peers_optimizer.compare(reader, case, tmp_path / "out", 2).items():
+    for name, (volume, dice) in peers_optimizer.compare(python, reader, case, tmp_path / "out", 2).items():
         assert volume == pytest.approx(1, abs=0.02), name
         assert dice >= 0.97, name
 
