@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from DicomWorkbenchLib.demo_step import Facts
+from DicomWorkbenchLib.demo_step import Facts, Table
+
+_PHANTOM_TRUTH = "data/pet-phantom/truth.json"
 
 
 def optimizer_facts(report: Mapping[str, Any]) -> Facts:
@@ -26,6 +31,37 @@ def sphere_facts(report: Mapping[str, Any]) -> Facts:
     spheres = report.get("spheres", [])
     found = sum(bool(sphere.get("found")) for sphere in spheres)
     return [(f"{found} of {len(spheres)}", "spheres found")] if spheres else []
+
+
+def sphere_table(output: Path) -> Table:
+    """Return the spheres of a scan: uncertainty, values and, for the sample phantom, how far the centre is from the truth."""
+    report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+    truth = _true_centers(output.parent) if output.name == "spheres" else []
+    background = report["background"]["mean"]
+    header = [
+        "sphere",
+        *(["off the true centre, mm"] if truth else []),
+        "uncertainty, mm",
+        "mean",
+        "maximum",
+        "mean / background",
+    ]
+    rows = []
+    for sphere in (one for one in report["spheres"] if one["found"]):
+        off = [f"{min(math.dist(sphere['center_lps_mm'], center) for center in truth):.2f}"] if truth else []
+        values = [f"{sphere['mean']:.4g}", f"{sphere['max']:.4g}", f"{sphere['mean'] / background:.2f}"]
+        rows.append([sphere["label"], *off, f"{math.hypot(*sphere['sigma_mm']):.2f}", *values])
+    unit = "as stored, the file names no unit" if report["unit"] == "unknown" else f"in {report['unit']}"
+    return (
+        header,
+        rows,
+        f"Mean and maximum {unit}. Uncertainty: one standard deviation of the centre, in three dimensions.",
+    )
+
+
+def _true_centers(demo: Path) -> list[Sequence[float]]:
+    truth = json.loads((demo / _PHANTOM_TRUTH).read_text(encoding="utf-8"))
+    return [sphere["center_lps_mm"] for sphere in truth["spheres"]]
 
 
 def tumor_facts(report: Mapping[str, Any]) -> Facts:

@@ -24,6 +24,7 @@ CHAPTERS = {
 _MOST_PICTURES = 4
 _MOST_LINKS = 12
 _WORTH_OPENING = (".html", ".xlsx", ".csv", ".json", ".glb", ".gltf", ".nrrd")
+_DICOM_RESULTS = ("segmentation.dcm", "rtstruct.dcm", "measurements.dcm")
 _STYLE = """
 nav { display: flex; flex-wrap: wrap; gap: .4rem; margin: 1rem 0 0; }
 nav a, .files a { color: var(--accent); text-decoration: none; background: var(--band);
@@ -79,9 +80,9 @@ def _card(page: Page, outcome: Outcome, folder: Path) -> None:
 
 def _shots(step: Step, folder: Path) -> Iterator[tuple[Path, str]]:
     yield from drawn(step, folder)
-    found = dict.fromkeys(p for pattern in step.pictures for p in sorted((folder / step.output).glob(pattern)))
-    for path in list(found)[:_MOST_PICTURES]:
-        yield path, path.stem.replace("_", " ")
+    found = [(p, said) for pattern, said in step.pictures.items() for p in sorted((folder / step.output).glob(pattern))]
+    for path, said in found[:_MOST_PICTURES]:
+        yield path, said or path.stem
 
 
 def _shot(path: Path, caption: str, folder: Path) -> str:
@@ -97,5 +98,9 @@ def _link(path: Path, folder: Path) -> str:
 
 def files_of(output: Path) -> list[Path]:
     """Return what a reader would open first, reports, tables, models and truth, and the folder that holds the rest."""
-    found = [p for p in output.rglob("*") if p.suffix in _WORTH_OPENING and p.is_file() and p.parent.name != "input"]
+    found = [p for p in output.rglob("*") if _worth_opening(p) and p.is_file() and p.parent.name != "input"]
     return [output, *sorted(found, key=lambda p: (p.suffix != ".html", len(p.parts), p.name))[:_MOST_LINKS]]
+
+
+def _worth_opening(path: Path) -> bool:
+    return path.suffix in _WORTH_OPENING or path.name in _DICOM_RESULTS

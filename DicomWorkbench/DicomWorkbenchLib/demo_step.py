@@ -23,7 +23,7 @@ class Step:
     title, text : heading on the page, and what the reader sees there.
     arguments : the command without ``dicom-workbench``; paths are relative to the demo folder.
     output : what it makes, relative to the demo folder.
-    pictures : patterns of pictures to show, relative to the output.
+    pictures : patterns of pictures to show, relative to the output, and what each shows (empty: the file's name says it).
     facts : takes the report and returns figures for the page.
     how : "" runs the command to its end; "serve" keeps it as a server and fetches from it; "drop" drops a scan into a running queue.
     before : text files that the command reads, by name relative to the demo folder.
@@ -35,7 +35,7 @@ class Step:
     text: str
     arguments: tuple[str, ...]
     output: str
-    pictures: tuple[str, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)
     facts: Callable[[Mapping[str, Any]], Facts] = field(default=lambda report: [])
     how: str = ""
     before: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from DicomWorkbenchLib.demo_facts import optimizer_facts, served_facts, sphere_facts, tumor_facts
+from DicomWorkbenchLib.demo_facts import optimizer_facts, served_facts, sphere_facts, sphere_table, tumor_facts
 from DicomWorkbenchLib.demo_real import real_scans
 from DicomWorkbenchLib.demo_step import Step
 
@@ -48,8 +48,9 @@ def _workflows() -> Iterator[Step]:
         "Found without clicks, fitted to a fraction of a voxel, judged by NEMA NU 2 and EARL.",
         ("spheres", "data/pet-phantom", "-o", "spheres", "--auto", "--nema", "--earl", "v2"),
         "spheres",
-        ("output_images/*montage*.png", "*.png"),
+        {"output_images/slice_0029.png": "One slice with the spheres that were found."},
         sphere_facts,
+        table=sphere_table,
     )
     yield Step(
         "tumors",
@@ -57,7 +58,12 @@ def _workflows() -> Iterator[Step]:
         "Every lesion measured, one patient in memory at a time; a workbook and a page for the cohort.",
         ("tumors", "data/liver-cohort", "-o", "tumors"),
         "tumors",
-        ("patients/patient1/*.png", "patients/patient10/*.png"),
+        {
+            "patients/patient1/*3d.png": "Liver and lesions of patient 1.",
+            "patients/patient1/*lesions.png": "Its lesions, each on its largest slice.",
+            "patients/patient10/*3d.png": "Liver and lesions of patient 10.",
+            "patients/patient10/*lesions.png": "Its lesions, each on its largest slice.",
+        },
         tumor_facts,
     )
     yield Step(
@@ -66,7 +72,7 @@ def _workflows() -> Iterator[Step]:
         "The file is indexed, not loaded; these frames were read alone.",
         ("stream", "frames", "data/multiframe/us-empty-bot.dcm", "1,20,40,60", "-o", "frames", "--png"),
         "frames",
-        ("*.png",),
+        {"*.png": ""},
     )
 
 
@@ -89,7 +95,10 @@ def _journey() -> Iterator[Step]:
         "from the SEG of the sample study, as if a radiologist had drawn them.",
         ("tumors", "data/ct-rtstruct", "-o", "journey/lesions", "--organ", "Liver", "--lesion", "^Lesion$"),
         "journey/lesions",
-        ("patients/*/*.png",),
+        {
+            "patients/*/*3d.png": "Liver and lesion.",
+            "patients/*/*lesions.png": "The lesion on its largest slice, with its diameters.",
+        },
         tumor_facts,
     )
     yield Step(
@@ -106,7 +115,7 @@ def _journey() -> Iterator[Step]:
         "A DICOMweb server on this machine; the picture is what a viewer gets: one frame, rendered by the server.",
         ("stream", "serve", "journey/web", "--port", "0"),
         "journey/served",
-        ("rendered.png",),
+        {"rendered.png": "The middle slice, as a viewer gets it."},
         served_facts,
         how="serve",
     )

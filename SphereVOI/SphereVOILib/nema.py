@@ -35,6 +35,9 @@ from SphereVOILib.grid import Box, Grid
 LUNG_ROI_MM = 30.0
 LUNG_REACH_MM = 34.0  # around the ring's middle: the insert of 50 mm and its blur, and nothing of the spheres
 LEAST_LACK = 0.2  # share of the activity that an insert takes from there; less is noise
+MOST_RECOVERY_PERCENT = (
+    130.0  # edges overshoot by up to a fifth with resolution modelling; beyond that the true contrast is another
+)
 FULL_BODY_SHARE = 0.95  # of the body's area in the common slice: nearer to the ends the slice does not count
 
 
@@ -102,6 +105,12 @@ def judge_nema(grid: Grid, targets: Sequence[NemaTarget], background: float, con
     result = NemaResult("", warnings, common, slices, places, margin)
     for target in targets:
         result.spheres.append(_sphere(grid, target, common, slices, places, contrast))
+    highest = max((s.contrast_recovery_percent or 0.0 for s in result.spheres if s.polarity == "hot"), default=0.0)
+    if highest > MOST_RECOVERY_PERCENT:
+        warnings.append(
+            f"NEMA: contrast recovery reaches {highest:.0f} %, more than any reconstruction's edges explain: "
+            f"the true contrast is hardly {contrast:g}; give the one that was filled in (--contrast)"
+        )
     return _with_lung(grid, result, targets, background)
 
 

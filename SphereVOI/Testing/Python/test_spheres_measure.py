@@ -182,6 +182,13 @@ def test_without_an_insert_the_lung_residual_is_a_hundred_percent() -> None:
     assert found.nema.lung_residual_percent == pytest.approx(100.0, abs=1.0)
 
 
+def test_a_recovery_that_cannot_be_asks_for_the_true_contrast() -> None:
+    grid, truth = iec_phantom(activity=9.7)
+    for contrast, doubted in ((9.7, False), (4.0, True)):
+        found = measure(grid, clicked(truth), MeasureSettings(nema=True, contrast=contrast))
+        assert any("--contrast" in warning for warning in found.warnings) == doubted
+
+
 def test_a_volume_too_short_for_nema_says_so() -> None:
     grid, truth = iec_phantom(noise=0.02, seed=6)
     k = round(float(grid.index_of(truth["S1 37 mm"])[2]))
