@@ -49,7 +49,7 @@ def sphere_table(output: Path) -> Table:
     rows = []
     for sphere in (one for one in report["spheres"] if one["found"]):
         off = [f"{min(math.dist(sphere['center_lps_mm'], center) for center in truth):.2f}"] if truth else []
-        values = [f"{sphere['mean']:.4g}", f"{sphere['max']:.4g}", f"{sphere['mean'] / background:.2f}"]
+        values = [_valued(sphere["mean"]), _valued(sphere["max"]), f"{sphere['mean'] / background:.2f}"]
         rows.append([sphere["label"], *off, f"{math.hypot(*sphere['sigma_mm']):.2f}", *values])
     unit = "as stored, the file names no unit" if report["unit"] == "unknown" else f"in {report['unit']}"
     return (
@@ -57,6 +57,10 @@ def sphere_table(output: Path) -> Table:
         rows,
         f"Mean and maximum {unit}. Uncertainty: one standard deviation of the centre, in three dimensions.",
     )
+
+
+def _valued(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
 def _true_centers(demo: Path) -> list[Sequence[float]]:

@@ -46,9 +46,7 @@ pre.command { white-space: pre-wrap; overflow-wrap: anywhere; font: .82rem/1.5 "
 
 def gallery(outcomes: Sequence[Outcome], folder: Path) -> str:
     """Return the page; pictures and files are linked relative to ``folder``. Nothing in it tells the time."""
-    page = Page(
-        "DicomWorkbench: the demo", "What the workflows make of the sample data: synthetic phantoms, no patients."
-    )
+    page = Page("DicomWorkbench: the demo", "What the workflows make of phantoms; no patients.")
     page.markup(f"<style>{_STYLE}</style>")
     chapters = [c for c in CHAPTERS if any(outcome.step.chapter == c for outcome in outcomes)]
     page.markup("<nav>" + "".join(f'<a href="#{c}">{CHAPTERS[c][0]}</a>' for c in chapters) + "</nav>")
