@@ -15,7 +15,7 @@ from DicomOptimizerLib.presentation import scale_coordinates
 from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.references import rewire
 from DicomOptimizerLib.resampling import Resize
-from DicomOptimizerLib.rtstruct import remap_structures
+from DicomOptimizerLib.rtstruct import StructureResult, remap_structures
 from DicomOptimizerLib.segmentation import remap_segmentation
 from DicomOptimizerLib.segmentation_pixels import pack_frames, unpack_frames
 from DicomOptimizerLib.settings import ContourRule
@@ -69,7 +69,7 @@ def process_linked(task: LinkedTask, job: Job, uids: UidMap) -> LinkedResult:
     if job.deidentify is not None and str(dataset.SOPClassUID).startswith(STRUCTURED_REPORTS):
         note = "a report was left out: its free text may name the patient anywhere"
         return LinkedResult(digest, size, warnings=(note,), is_left_out=True)
-    notes, rois = _follow(dataset, task)
+    notes, rois, structures = _follow(dataset, task)
     resized = {uid: one.resize for one in task.series if one.resize is not None for uid in one.stack.sop_uids}
     scale_coordinates(dataset, resized)
     referred = _refers_to_images(dataset)
@@ -82,19 +82,23 @@ def process_linked(task: LinkedTask, job: Job, uids: UidMap) -> LinkedResult:
         for roi in rois:
             roi.name = f"ROI {roi.number}"
     uids.apply(dataset)
+    if structures is not None:
+        structures.finish(dataset, job.changes, uids)
     return LinkedResult(digest, size, save(dataset, task.target), tuple(notes), tuple(rois), dropped)
 
 
-def _follow(dataset: Dataset, task: LinkedTask) -> tuple[list[str], list[RoiResult]]:
-    """Let contours or frames follow their slices."""
+def _follow(dataset: Dataset, task: LinkedTask) -> tuple[list[str], list[RoiResult], StructureResult | None]:
+    """Let contours or frames follow their slices; a structure set is to be finished when everything else is done."""
     if task.modality == "RTSTRUCT":
         if not task.series:
-            return [
-                "a structure set's images are not among the input; its contours and references were left as they are"
-            ], []
+            return (
+                ["a structure set's images are not among the input; its contours and references were left as they are"],
+                [],
+                None,
+            )
         stacks, classes = [one.stack for one in task.series], [one.sop_class for one in task.series]
         structures = remap_structures(dataset, stacks, classes, task.rule)
-        return structures.warnings, structures.rois
+        return structures.warnings, structures.rois, structures
     if task.modality == "SEG":
         main = task.series[0] if task.series else None
         frames, found = remap_segmentation(
@@ -106,8 +110,8 @@ def _follow(dataset: Dataset, task: LinkedTask) -> tuple[list[str], list[RoiResu
             task.rule,
         )
         pack_frames(dataset, frames)
-        return found.warnings, found.rois
-    return [], []
+        return found.warnings, found.rois, None
+    return [], [], None
 
 
 def _refers_to_images(dataset: Dataset) -> bool:

@@ -12,6 +12,7 @@ from DicomWorkbenchLib.windowing import Window, apply_window
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from DicomOptimizerLib.contour_items import points_of
 from DicomOptimizerLib.contours import CLOSED, Contour, remap
 from DicomOptimizerLib.derivation import Treatment
 from DicomOptimizerLib.greyscale import window_of
@@ -20,7 +21,6 @@ from DicomOptimizerLib.picture import Colour, Rgb, draw, enlarged
 from DicomOptimizerLib.planning import SeriesPlan
 from DicomOptimizerLib.reading import read_file
 from DicomOptimizerLib.resampling import Resize
-from DicomOptimizerLib.rtstruct import points_of
 from DicomOptimizerLib.settings import ContourRule
 from DicomOptimizerLib.slices import new_pixels, real_values, valid_pixels
 

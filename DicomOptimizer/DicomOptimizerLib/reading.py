@@ -28,7 +28,7 @@ _LENGTHS = {vr: (12, struct.Struct("<I"), 8) for vr in _LONG} | {vr: (8, struct.
 _NAMES = {vr: vr.decode() for vr in (*_LONG, *_SHORT)}
 _TAG = struct.Struct("<HH")
 _UNDEFINED = 0xFFFFFFFF
-_CHARSET = 0x00080005
+_CHARSET, _CONTOURS = 0x00080005, 0x30060040
 _LATIN = ["iso8859"]
 _ITEM = b"\xfe\xff\x00\xe0"
 _MARK = b"DICM\x02\0\0\0UL\x04\0"  # at byte 128, before the length of the file meta information
@@ -70,7 +70,8 @@ def dataset_of(content: bytes, origin: str) -> Dataset:
 def parse(content: bytes) -> Dataset | None:
     """Take a Part 10 file in explicit VR little endian apart; None for every other kind, and for anything unusual.
 
-    Values stay bytes until somebody asks for them; sequences are taken apart at once, which is several times faster here than later.
+    Values stay bytes until somebody asks for them; sequences are taken apart at once, which is several times faster here than later. Only
+    contours stay bytes too, as `contour_items` knows them better.
     """
     if content[128:140] != _MARK:
         return None
@@ -100,7 +101,7 @@ def _dataset(content: bytes, at: int, end: int, charset: list[str]) -> Dataset |
         if length == _UNDEFINED or at > end:
             return None
         tag = BaseTag(group << 16 | number)
-        if vr == b"SQ":
+        if vr == b"SQ" and tag != _CONTOURS:
             items = _items(content, first, at, charset)
             if items is None:
                 return None
@@ -169,6 +170,11 @@ def top_elements(content: bytes, at: int, until: int = _PIXEL_DATA) -> tuple[lis
         found.append(Element(tag, content[at + 4 : at + 6].decode("ascii"), content[at : span[1]]))
         last, at = tag, span[1]
     raise ValueError("the file's elements cannot be told apart")
+
+
+def items_of(value: bytes) -> list[Dataset] | None:
+    """Take the value of a sequence in explicit VR little endian apart; None if something about it is unusual."""
+    return _items(value, 0, len(value), _LATIN)
 
 
 def _items(content: bytes, at: int, end: int, charset: list[str]) -> list[Dataset] | None:

@@ -6,29 +6,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 from DicomWorkbenchLib.decimals import decimal_strings
 from DicomWorkbenchLib.geometry import FloatArray
+from DicomWorkbenchLib.uids import UidMap
+from pydicom.charset import default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 
+from DicomOptimizerLib.contour_items import (
+    ContourItem,
+    PlainItem,
+    contour_items,
+    finish_items,
+    images_of,
+    kind_of,
+    points_of,
+    put_items,
+    text_of,
+)
 from DicomOptimizerLib.contours import Contour, PlacedContour, RoiResult, remap
-from DicomOptimizerLib.elements import texts
+from DicomOptimizerLib.references import Changes
 from DicomOptimizerLib.settings import ContourRule
 from DicomOptimizerLib.stack import SliceStack
 
-_DATA, _IMAGES = Tag("ContourData"), Tag("ContourImageSequence")
+_DATA = Tag("ContourData")
 ASKED = 50  # contours of an ROI that are asked which series they belong to; they all belong to one
 
 
 @dataclass
 class StructureResult:
-    """What became of a structure set: one entry per ROI, and sentences for the user."""
+    """What became of a structure set: one entry per ROI, sentences for the user, and the contours for `finish`."""
 
     rois: list[RoiResult] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    items: list[tuple[Dataset, list[ContourItem]]] = field(default_factory=list)
+
+    def finish(self, dataset: Dataset, changes: Changes, uids: UidMap) -> None:
+        """Write the contours that stayed as they are; to be called when the rest of the structure set is as it is to be."""
+        charset = dataset.get("SpecificCharacterSet", default_encoding)
+        for roi, items in self.items:
+            finish_items(roi, items, changes, uids, charset)
 
 
 def remap_structures(
@@ -47,17 +66,18 @@ def remap_structures(
     where = {uid: (n, k) for n, stack in enumerate(stacks) for k, uid in enumerate(stack.sop_uids)}
     names = {int(item.ROINumber): str(item.get("ROIName", "")) for item in dataset.get("StructureSetROISequence", ())}
     for roi in dataset.get("ROIContourSequence", ()):
-        items = list(roi.get("ContourSequence", ()))
+        items = contour_items(roi)
         number = int(roi.get("ReferencedROINumber", 0))
         if not items or not stacks:
             result.rois.append(RoiResult(names.get(number, ""), number, len(items), len(items), untouched=len(items)))
             continue
         chosen = _stack_of(items, where)
         stack = stacks[chosen]
-        placed, counts = remap([_contour(n, item) for n, item in enumerate(items)], stack, rule)
+        placed, counts = remap([_ContourInFile(one, n) for n, one in enumerate(items)], stack, rule)
         counts.name, counts.number = names.get(number, ""), number
-        roi.ContourSequence = DicomSequence([_item(p, items, stack, classes[chosen]) for p in placed])
-        _renumber(roi.ContourSequence)
+        after = _renumbered([_item(p, items, stack, classes[chosen]) for p in placed])
+        put_items(roi, after)
+        result.items.append((roi, after))
         result.rois.append(counts)
     _warn(result)
     return result
@@ -74,13 +94,12 @@ def _warn(result: StructureResult) -> None:
         result.warnings.append(f"ROI number {', '.join(map(str, emptied))} lost all contours")
 
 
-def _stack_of(items: Sequence[Dataset], where: dict[str, tuple[int, int]]) -> int:
+def _stack_of(items: Sequence[ContourItem], where: dict[str, tuple[int, int]]) -> int:
     """Return the stack most contours of an ROI name, the first one where they name none."""
     votes: dict[int, int] = {}
     for item in items[:: max(1, len(items) // ASKED)]:
-        for reference in item.get("ContourImageSequence", ()):
-            found = where.get(str(reference.get("ReferencedSOPInstanceUID", "")))
-            if found:
+        for uid in images_of(item):
+            if found := where.get(uid):
                 votes[found[0]] = votes.get(found[0], 0) + 1
     return max(votes, key=votes.__getitem__) if votes else 0
 
@@ -88,8 +107,8 @@ def _stack_of(items: Sequence[Dataset], where: dict[str, tuple[int, int]]) -> in
 class _ContourInFile(Contour):
     """A contour whose coordinates stay text until somebody needs them: most contours stay as they are, or are dropped."""
 
-    def __init__(self, item: Dataset, kind: str, source: int) -> None:
-        self.__dict__.update(item=item, kind=kind, source=source)
+    def __init__(self, item: ContourItem, source: int) -> None:
+        self.__dict__.update(item=item, kind=kind_of(item), source=source)
 
     @cached_property
     def points_lps_mm(self) -> FloatArray:
@@ -102,56 +121,34 @@ class _ContourInFile(Contour):
         return known[1]
 
     def _extent(self, stack: SliceStack) -> tuple[float, float] | None:
-        raw = self.__dict__["item"].get_item(_DATA) if _DATA in self.__dict__["item"] else None
-        if raw is None or not isinstance(raw.value, bytes) or tuple(map(abs, stack.normal_lps)) != (0, 0, 1):
+        text = text_of(self.__dict__["item"])
+        if text is None or tuple(map(abs, stack.normal_lps)) != (0, 0, 1):
             return super().extent(stack)
-        texts_xyz = raw.value.strip(b" \0").split(b"\\")
-        whole = len(texts_xyz) // 3 * 3
-        heights = [float(text) * stack.normal_lps[2] for text in set(texts_xyz[2:whole:3])]  # mostly one for all points
+        numbers = text.strip(b" \0").split(b"\\")
+        whole = len(numbers) // 3 * 3
+        heights = [float(z) * stack.normal_lps[2] for z in set(numbers[2:whole:3])]  # mostly one for all points
         return (min(heights), max(heights)) if heights else None
 
 
-def _contour(number: int, item: Dataset) -> Contour:
-    return _ContourInFile(item, next(iter(texts(item, "ContourGeometricType")), ""), number)
-
-
-def points_of(item: Dataset) -> FloatArray:
-    """Return the points (n, 3) of a contour item in LPS mm, without building a Python number for each (there are millions)."""
-    if _DATA not in item:
-        return np.empty((0, 3))
-    raw = item.get_item(_DATA)
-    value = raw.value
-    if isinstance(value, bytes):
-        text = value.strip(b" \0")
-        numbers = np.array(list(map(float, text.split(b"\\")))) if text else np.empty(0)
-    else:
-        numbers = np.asarray(value if value is not None else (), dtype=float).reshape(-1)
-    return np.asarray(numbers[: len(numbers) // 3 * 3].reshape(-1, 3))
-
-
-def _item(placed: PlacedContour, items: Sequence[Dataset], stack: SliceStack, sop_class: str) -> Dataset:
-    contour = placed.contour
-    item = Dataset() if contour.source is None else items[contour.source]
+def _item(placed: PlacedContour, items: Sequence[ContourItem], stack: SliceStack, sop_class: str) -> ContourItem:
+    source = placed.contour.source
+    given = Dataset() if source is None else items[source]
+    if placed.target is not None and not placed.is_moved and images_of(given) == [stack.sop_uids[placed.target]]:
+        return given
+    item = given.dataset() if isinstance(given, PlainItem) else given
     if placed.is_moved:
-        item.ContourGeometricType = contour.kind
-        item.NumberOfContourPoints = len(contour.points_lps_mm)
-        value = decimal_strings(contour.points_lps_mm)
+        item.ContourGeometricType = placed.contour.kind
+        item.NumberOfContourPoints = len(placed.contour.points_lps_mm)
+        value = decimal_strings(placed.contour.points_lps_mm)
         item[_DATA] = RawDataElement(_DATA, "DS", len(value), value, 0, False, True)
-    if placed.target is not None and not placed.is_moved and _names_only(item, stack.sop_uids[placed.target]):
-        return item
-    if placed.target is not None and ("ContourImageSequence" in item or contour.source is None):
+    if placed.target is not None and ("ContourImageSequence" in item or source is None):
         reference = Dataset()
         reference.ReferencedSOPClassUID = sop_class
         reference.ReferencedSOPInstanceUID = stack.sop_uids[placed.target]
         item.ContourImageSequence = DicomSequence([reference])
-    elif placed.target is None and contour.source is not None:
+    elif placed.target is None and source is not None:
         _keep_true_references(item, stack)
     return item
-
-
-def _names_only(item: Dataset, uid: str) -> bool:
-    references = list(item[_IMAGES].value or ()) if _IMAGES in item else []
-    return len(references) == 1 and texts(references[0], "ReferencedSOPInstanceUID") == [uid]
 
 
 def _keep_true_references(item: Dataset, stack: SliceStack) -> None:
@@ -168,12 +165,13 @@ def _keep_true_references(item: Dataset, stack: SliceStack) -> None:
         del item.ContourImageSequence
 
 
-def _renumber(items: DicomSequence) -> None:
+def _renumbered(items: list[ContourItem]) -> list[ContourItem]:
     """Number the contours 1, 2, ... where they were numbered, and follow in AttachedContours."""
-    if not any("ContourNumber" in item for item in items):
-        return
-    new = {int(item.ContourNumber): n for n, item in enumerate(items, 1) if "ContourNumber" in item}
-    for n, item in enumerate(items, 1):
+    if not any(isinstance(item, Dataset) and "ContourNumber" in item for item in items):
+        return items
+    numbered = [item.dataset() if isinstance(item, PlainItem) else item for item in items]
+    new = {int(item.ContourNumber): n for n, item in enumerate(numbered, 1) if "ContourNumber" in item}
+    for n, item in enumerate(numbered, 1):
         item.ContourNumber = n
         if item.get("AttachedContours") is None:
             continue
@@ -183,3 +181,4 @@ def _renumber(items: DicomSequence) -> None:
             item.AttachedContours = attached
         else:
             del item.AttachedContours
+    return list(numbered)

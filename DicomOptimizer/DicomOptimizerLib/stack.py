@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from DicomWorkbenchLib.geometry import FloatArray, Point3
-from numpy.typing import NDArray
 
 SAME_PLANE_MM = 0.01  # coordinates are written with a few decimals; no scanner steps this finely
 REGULAR_MM = 0.02  # spacing may differ by this much and still be called regular
@@ -48,11 +48,6 @@ class SliceStack:
         return np.asarray(self.positions_mm, dtype=float)
 
     @cached_property
-    def kept_array(self) -> NDArray[np.intp]:
-        """Kept indices as an array."""
-        return np.asarray(self.kept, dtype=np.intp)
-
-    @cached_property
     def kept_set(self) -> frozenset[int]:
         """Kept indices for membership tests."""
         return frozenset(self.kept)
@@ -88,13 +83,27 @@ class SliceStack:
         first, last = self.positions[0] - down - SAME_PLANE_MM, self.positions[-1] + up + SAME_PLANE_MM
         if not first <= position_mm <= last:
             return None
-        return int(np.argmin(np.abs(self.positions - position_mm)))
+        near = _near(self.positions_mm, position_mm)
+        return min(near, key=lambda k: abs(self.positions_mm[k] - position_mm))
 
     def nearest_kept(self, position_mm: float, preferred: frozenset[int] | set[int] = frozenset()) -> int:
         """Return the kept slice nearest to a position; of two equally near ones a preferred one, else the lower."""
-        distances = np.abs(self.positions[self.kept_array] - position_mm)
-        near = self.kept_array[distances <= distances.min() + SAME_PLANE_MM]
-        return next((int(k) for k in near if int(k) in preferred), int(near[0]))
+        near = _near(self._kept_positions, position_mm)
+        distances = [abs(self._kept_positions[n] - position_mm) for n in near]
+        limit = min(distances) + SAME_PLANE_MM
+        found = [self.kept[n] for n, distance in zip(near, distances, strict=True) if distance <= limit]
+        return next((k for k in found if k in preferred), found[0])
+
+    @cached_property
+    def _kept_positions(self) -> tuple[float, ...]:
+        return tuple(self.positions_mm[k] for k in self.kept)
+
+
+def _near(ascending: Sequence[float], position: float) -> range:
+    """Return the indices of the value nearest to a position, and of all that are about as near."""
+    at = bisect_left(ascending, position)
+    reach = min(abs(value - position) for value in ascending[max(at - 1, 0) : at + 1]) + 2 * SAME_PLANE_MM
+    return range(bisect_left(ascending, position - reach), bisect_right(ascending, position + reach))
 
 
 def regular_spacing_mm(positions_mm: Sequence[float]) -> float | None:

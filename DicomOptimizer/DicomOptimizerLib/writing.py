@@ -95,9 +95,19 @@ def element(tag: BaseTag, vr: str, value: bytes) -> bytes:
     return _EXPLICIT.head(tag, vr, len(value)) + value
 
 
-def one_item(tag: BaseTag, item: bytes) -> bytes:
+def item(content: bytes) -> bytes:
+    """Return an item of a sequence in explicit VR little endian."""
+    return _ITEM + struct.pack("<I", len(content)) + content
+
+
+def encoded_item(dataset: Dataset, charset: Any) -> bytes:
+    """Return a data set as an item of a sequence in explicit VR little endian; ``charset`` is that of the file."""
+    return item(_EXPLICIT.encode(dataset, charset))
+
+
+def one_item(tag: BaseTag, content: bytes) -> bytes:
     """Return a sequence of one item in explicit VR little endian."""
-    return _EXPLICIT.head(tag, "SQ", len(item) + 8) + _ITEM + struct.pack("<I", len(item)) + item
+    return _EXPLICIT.head(tag, "SQ", len(content) + 8) + item(content)
 
 
 def pixel_element(value: bytes, vr: str, *, encapsulated: bool) -> bytes:
@@ -128,7 +138,7 @@ class _Encoder:
             return
         element = dataset[tag]
         if element.VR == "SQ":
-            body = b"".join(self._item(item, charset) for item in element.value or ())
+            body = b"".join(item(self.encode(one, charset)) for one in element.value or ())
             parts += (self.head(tag, "SQ", len(body)), body)
         elif element.VR in _PLAIN_TEXT:
             text = _text(element)
@@ -166,10 +176,6 @@ class _Encoder:
         if vr in _LONG:
             return struct.pack("<HH2sHI", tag.group, tag.element, vr.encode(), 0, length)
         return struct.pack("<HH2sH", tag.group, tag.element, vr.encode(), length)
-
-    def _item(self, item: Dataset, charset: Any) -> bytes:
-        body = self.encode(item, charset)
-        return _ITEM + struct.pack("<I", len(body)) + body
 
     def _by_pydicom(self, element: DataElement, charset: Any) -> bytes:
         buffer = DicomBytesIO()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from DicomOptimizerLib.placement import Fate, place
 from DicomOptimizerLib.settings import ContourRule
-from DicomOptimizerLib.stack import SliceStack, kept_indices, regular_spacing_mm
+from DicomOptimizerLib.stack import SAME_PLANE_MM, SliceStack, kept_indices, regular_spacing_mm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,3 +96,22 @@ def test_spacing_is_regular_only_if_all_steps_agree() -> None:
     assert regular_spacing_mm([0, 2, 4]) == 2
     assert regular_spacing_mm([0, 2, 5]) is None
     assert regular_spacing_mm([1]) is None
+
+
+@given(
+    st.lists(st.floats(0, 0.05) | st.floats(0.05, 5), min_size=1, max_size=30),
+    st.floats(-3, 90),
+    st.integers(1, 4),
+    st.sets(st.integers(0, 29)),
+)
+def test_the_nearest_slice_is_the_one_that_measuring_all_distances_finds(
+    steps: list[float], position: float, step: int, preferred: set[int]
+) -> None:
+    positions = np.cumsum(steps)
+    kept = np.arange(0, len(positions), step)
+    slices = SliceStack(tuple(positions.tolist()), (0, 0, 1), (1, 0, 0), 0.7, tuple(kept.tolist()), ())
+    if (found := slices.slice_at(position)) is not None:
+        assert found == np.argmin(np.abs(positions - position))
+    distances = np.abs(positions[kept] - position)
+    near = kept[distances <= distances.min() + SAME_PLANE_MM].tolist()
+    assert slices.nearest_kept(position, preferred) == next((k for k in near if k in preferred), near[0])
