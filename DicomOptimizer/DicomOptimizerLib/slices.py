@@ -91,7 +91,10 @@ def real_values(dataset: Dataset, stored: NDArray[Any]) -> NDArray[Any]:
         with quiet_pydicom():
             return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
     slope, intercept = float(dataset.get("RescaleSlope", 1) or 1), float(dataset.get("RescaleIntercept", 0) or 0)
-    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    values = stored.astype(np.float32)
+    values *= np.float32(slope)
+    values += np.float32(intercept)
+    return values
 
 
 def valid_pixels(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:

@@ -78,9 +78,9 @@ def apply_window(values: ArrayLike, window: Window, maximum: int = 255) -> NDArr
     scaled = np.asarray(values, dtype=np.float32) - np.float32(window.low)
     scaled *= np.float32(maximum / (window.width - 1))
     np.rint(scaled, out=scaled)
-    np.fmin(
-        np.fmax(scaled, np.float32(0), out=scaled), np.float32(maximum), out=scaled
-    )  # fmax drops NaN, a clip would not
+    np.clip(scaled, np.float32(0), np.float32(maximum), out=scaled)
+    if np.isnan(np.min(scaled, initial=0)):
+        scaled[np.isnan(scaled)] = 0
     return scaled.astype(np.uint8 if maximum <= 255 else np.uint16)
 
 

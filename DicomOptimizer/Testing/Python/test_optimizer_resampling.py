@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from DicomOptimizerLib.resampling import Resize, coverage, resample, resample_masked, resize_for
+from DicomOptimizerLib.resampling import (
+    SAME_WEIGHT,
+    Resize,
+    _filter,
+    _fits,
+    _pieces,
+    coverage,
+    resample,
+    resample_masked,
+    resize_for,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 rng = np.random.default_rng(3)
 
@@ -74,3 +87,52 @@ def test_coverage_conserves_area(rows: int, columns: int, new_rows: int, new_col
 
 def test_a_constant_image_stays_constant_at_any_ratio() -> None:
     np.testing.assert_allclose(resample(np.full((77, 91), 7.0), (31, 53)), 7, atol=1e-4)
+
+
+def plainly(image: NDArray[Any], new: tuple[int, int]) -> NDArray[np.float32]:
+    """The filter without anything that makes it quick: every tap of one axis on the whole image, in the same order."""
+    for size in new:
+        index, weights = _filter(len(image), size)
+        picked = [image[np.clip(column, 0, len(image) - 1)].astype(np.float32) for column in index.T]
+        apart = picked[0] * weights[:, :1]
+        for one, weight in zip(picked[1:], weights.T[1:], strict=True):
+            apart = apart + one * weight[:, None]
+        inner = (index[:, 0] >= 0) & (index[:, -1] < len(image))
+        first = weights[inner][0] if inner.any() else weights[0]
+        if inner.any() and len(picked) % 2 == 0 and np.abs(weights[inner] - first[::-1]).max() < SAME_WEIGHT:
+            together = (picked[0] + picked[-1]) * first[0]
+            for n in range(1, len(picked) // 2):
+                together = together + (picked[n] + picked[-1 - n]) * first[n]
+            apart = np.where(inner[:, None], together, apart)
+        image = apart.T
+    return np.ascontiguousarray(image)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    new=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    ratio=st.sampled_from([1, 2, 3, 4, 8, 1.5, 2.3]),
+    largest=st.sampled_from([1, 100, 1023, 4095, 4096, 32767]),
+    kind=st.sampled_from([np.int16, np.uint16, np.uint8, np.float32]),
+    masked=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_every_short_cut_gives_what_the_plain_filter_gives(
+    new: tuple[int, int], ratio: float, largest: int, kind: type, masked: bool, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    shape = [max(n, round(n * ratio)) for n in new]
+    low = -largest if kind in (np.int16, np.float32) else 0
+    image = random.integers(low, largest, shape, endpoint=True)
+    image = (image + random.random(shape) if kind is np.float32 else image).astype(kind)
+    factor = random.integers(0, 2, shape).astype(kind) if masked else None
+    given_ = image if factor is None else image * factor
+    np.testing.assert_array_equal(resample(image, new, factor), plainly(given_, new))
+
+
+@pytest.mark.parametrize(("ratio", "shares"), [(2, (1, 3, 3, 1)), (4, (1, 3, 5, 7, 7, 5, 3, 1)), (6, ()), (2.5, ())])
+def test_whole_numbers_are_used_where_they_are_exact(ratio: float, shares: tuple[int, ...]) -> None:
+    assert _pieces(round(64 * ratio), 64, 64)[0].shares == shares
+    assert _fits(np.array([[4095, -4095]], np.int16), (1, 3, 3, 1))
+    assert not _fits(np.array([[4096, 0]], np.int16), (1, 3, 3, 1))
+    assert not _fits(np.array([[0, -32768]], np.int16), (1, 3, 3, 1))
