@@ -17,7 +17,7 @@ from DicomWorkbenchLib.series import Scan, scan
 from DicomWorkbenchLib.settings import to_json
 
 from DicomOptimizerLib.ahead import reading_ahead
-from DicomOptimizerLib.naming import Names, output_folder
+from DicomOptimizerLib.naming import output_folder
 from DicomOptimizerLib.report import OptimizerReport
 from DicomOptimizerLib.settings import OptimizerSettings
 
@@ -55,9 +55,9 @@ def run(
         found.require_images()
         plans = [plan_series(series, settings) for series in found.series]
         report = OptimizerReport(settings=to_json(settings.for_report()), output=str(target))
-        with StagedFolder(target) as stage:
-            names = Names(stage, settings.inputs, neutral=settings.deidentify)
-            work(found, plans, settings, names, report, part_of(progress, SCAN_SHARE, 100), cancel, cluster)
+        folder = StagedFolder(target)
+        with folder as stage:
+            work(found, plans, settings, folder, report, part_of(progress, SCAN_SHARE, 100), cancel, cluster)
             report.outputs = relative_files_of(stage)
             report.seconds = round(time.monotonic() - started, 3)
             _written(report, settings).write(stage)

@@ -196,7 +196,8 @@ def _by_pydicom(content: bytes, origin: str) -> Dataset:
         with quiet_pydicom():
             dataset = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM")
     except BROKEN as error:
-        raise FileError(f"{origin} is a broken DICOM file: {error}") from error
+        # What pydicom says is only the cause, as it may quote the bytes of a patient's name.
+        raise FileError(f"{origin} is a broken DICOM file: its elements cannot be told apart") from error
     if not hasattr(dataset, "file_meta") or dataset.file_meta is None:
         dataset.file_meta = FileMetaDataset()
     if "TransferSyntaxUID" not in dataset.file_meta:

@@ -14,7 +14,16 @@ import click
 
 from DicomWorkbenchLib import __version__
 from DicomWorkbenchLib.errors import Cancelled, SettingsError, WorkbenchError
-from DicomWorkbenchLib.job import CANCELLED, DONE, FAILED, USAGE, ProgressStyle, cancel_on_signals, progress_of
+from DicomWorkbenchLib.job import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    USAGE,
+    ProgressStyle,
+    cancel_on_signals,
+    progress_of,
+    spare_cores,
+)
 from DicomWorkbenchLib.progress import CancelToken, Progress
 from DicomWorkbenchLib.report import Report
 from DicomWorkbenchLib.workflows import WORKFLOWS, load
@@ -97,6 +106,7 @@ def run_job(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave the process with its exit code."""
+    spare_cores()
     sys.exit(run(arguments))
 
 

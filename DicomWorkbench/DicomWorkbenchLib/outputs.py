@@ -14,7 +14,7 @@ import socket
 import tempfile
 import uuid
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -45,6 +45,12 @@ class StagedFolder:
     def __init__(self, target: Path) -> None:
         self.target = target.absolute()
         self.path = self.target.parent / f".{self.target.name[:60]}{_MARK}{uuid.uuid4().hex[:12]}"
+        self._disk = ThreadPoolExecutor(SYNCING)  # waits are shared: the file system commits several files at once
+        self._synced: dict[Path, Future[None]] = {}
+
+    def complete(self, path: Path) -> None:
+        """Bring a file to disk that nobody will write to any more, while work goes on; all others follow at the end."""
+        self._synced[path] = self._disk.submit(sync, path)
 
     def __enter__(self) -> Path:
         if self.target.exists():
@@ -66,9 +72,11 @@ class StagedFolder:
             try:
                 self._publish()
             except OSError as failure:
+                self._disk.shutdown(cancel_futures=True)
                 shutil.rmtree(self.path, ignore_errors=True)
                 raise cannot_write(self.target, failure) from failure
             return
+        self._disk.shutdown(cancel_futures=True)
         shutil.rmtree(self.path, ignore_errors=True)
         if isinstance(error, OSError) and _is_ours(error, self.path):
             raise cannot_write(self.target, error) from error
@@ -76,9 +84,13 @@ class StagedFolder:
     def _publish(self) -> None:
         (self.path / _OWNER).unlink(missing_ok=True)
         found = [(Path(folder), names) for folder, _, names in os.walk(self.path)]
-        with ThreadPoolExecutor(SYNCING) as disk:  # waits are shared: the file system commits several files at once
-            for done in [disk.submit(sync, folder / name) for folder, names in found for name in names]:
-                done.result()
+        files = [folder / name for folder, names in found for name in names]
+        for path in files:
+            if path not in self._synced:
+                self.complete(path)
+        for path in files:
+            self._synced[path].result()
+        self._disk.shutdown()
         for folder, _ in found:
             sync(folder)
         self.path.rename(self.target)

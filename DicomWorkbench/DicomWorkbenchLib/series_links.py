@@ -17,7 +17,8 @@ from DicomWorkbenchLib.series_model import LinkedObject, Series
 from DicomWorkbenchLib.series_problems import Problem, ProblemKind
 
 if TYPE_CHECKING:
-    from pydicom import DataElement, Dataset
+    from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1"
 
@@ -41,6 +42,11 @@ LINKED_CLASSES: dict[str, str] = {
 
 # Sequences that repeat references plane by plane; they are read only where the short lists at the top say nothing.
 _BULKY = ("ROIContourSequence", "PerFrameFunctionalGroupsSequence", "BeamSequence", "IonBeamSequence")
+_SOP, _SERIES, _FRAMES = (
+    0x00081155,
+    0x0020000E,
+    (0x00200052, 0x30060024),
+)  # UIDs: referenced instance, series, frames of reference
 
 
 def read_linked(path: Path, origin: str) -> LinkedObject:
@@ -60,9 +66,9 @@ def _linked_object(dataset: Dataset, path: Path, origin: str) -> LinkedObject:
 
     found = _References()
     public = [tag for tag in dataset.keys() if not tag.is_private]  # noqa: SIM118 - iterating would parse every element
-    found.collect(dataset[tag] for tag in public if keyword_for_tag(tag) not in _BULKY)
+    found.collect(dataset, [tag for tag in public if keyword_for_tag(tag) not in _BULKY])
     if not found.sops and not found.series:
-        found.collect(dataset[tag] for tag in public)
+        found.collect(dataset, public)
     sop_class = str(dataset.get("SOPClassUID", ""))
     own_sop = str(dataset.get("SOPInstanceUID", ""))
     return LinkedObject(
@@ -87,21 +93,29 @@ class _References:
         self.series: dict[str, None] = {}
         self.frames: dict[str, None] = {}
 
-    def collect(self, elements: Iterable[DataElement], *, nested: bool = False) -> None:
+    def collect(self, dataset: Dataset, tags: Iterable[BaseTag], *, nested: bool = False) -> None:
         """Walk elements at every depth."""
-        for element in elements:
-            keyword, value = element.keyword, element.value
-            if element.VR == "SQ":
-                for item in value or ():
-                    self.collect(item, nested=True)
-            elif not value:
-                continue
-            elif keyword == "ReferencedSOPInstanceUID":
-                self.sops[str(value)] = None
-            elif keyword == "SeriesInstanceUID" and nested:
-                self.series[str(value)] = None
-            elif keyword in ("FrameOfReferenceUID", "ReferencedFrameOfReferenceUID") and nested:
-                self.frames[str(value)] = None
+        for tag in tags:
+            raw = dataset.get_item(tag)
+            if raw.VR == "UI" and isinstance(
+                raw.value, bytes
+            ):  # thousands of them; building pydicom's values takes ten times longer
+                self._add(tag, raw.value.decode("latin-1").rstrip("\0 ").strip(), nested)
+            elif dataset[tag].VR == "SQ":
+                for item in dataset[tag].value or ():
+                    self.collect(item, list(item.keys()), nested=True)
+            else:
+                self._add(tag, dataset[tag].value, nested)
+
+    def _add(self, tag: BaseTag, value: object, nested: bool) -> None:
+        if not value:
+            return
+        if tag == _SOP:
+            self.sops[str(value)] = None
+        elif nested and tag == _SERIES:
+            self.series[str(value)] = None
+        elif nested and tag in _FRAMES:
+            self.frames[str(value)] = None
 
 
 def link(objects: list[LinkedObject], series: list[Series]) -> list[Problem]:

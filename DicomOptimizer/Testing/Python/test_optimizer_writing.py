@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from DicomOptimizerLib.reading import parse, read_file
+from DicomOptimizerLib.reading import dataset_of, parse, read_file
 from DicomOptimizerLib.writing import encode_file, save
+from DicomWorkbenchLib.errors import FileError
 from pydicom.data import get_testdata_file
 
 FILES = (
@@ -87,3 +88,11 @@ def test_what_is_cut_off_or_unusual_is_left_to_pydicom(scan_folder: Path) -> Non
     assert parse(content) is not None
     for odd in (content[:-10], content[132:], b"", content[:200], content.replace(b"CS", b"??", 1)):
         assert parse(odd) is None
+
+
+def test_what_pydicom_says_of_a_broken_file_is_only_the_cause(scan_folder: Path) -> None:
+    content = next((scan_folder / "ct").iterdir()).read_bytes()
+    with pytest.raises(FileError) as caught:
+        dataset_of(content.replace(b"CS", b"??", 1), "a.dcm")
+    assert str(caught.value) == "a.dcm is a broken DICOM file: its elements cannot be told apart"
+    assert str(caught.value.__cause__) not in str(caught.value)

@@ -26,6 +26,21 @@ def test_a_folder_appears_complete_and_leaves_nothing_beside_it(tmp_path):
     assert names(target.parent) == ["résultat"] and names(target) == ["a.txt", "sub"]
 
 
+def test_every_file_is_brought_to_disk_once_also_one_that_was_complete_early(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("DicomWorkbenchLib.outputs.sync", lambda path: synced.append(path.name))
+    folder = StagedFolder(tmp_path / "out")
+    with folder as stage:
+        (stage / "early").write_text("1")
+        folder.complete(stage / "early")
+        (stage / "gone").write_text("2")
+        folder.complete(stage / "gone")
+        (stage / "gone").unlink()
+        (stage / "late").write_text("3")
+    assert sorted(synced[:3]) == ["early", "gone", "late"]
+    assert len(synced) == 5  # and the folder itself, and the one it lies in
+
+
 def test_an_error_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="half way"), StagedFolder(tmp_path / "out") as stage:
         (stage / "a.txt").write_text("1")
