@@ -32,7 +32,7 @@ demo: setup
 	@$(BIN)/dicom-workbench demo demo-output
 
 test: dev
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --no-loadscope-reorder
 
 lint: dev
 	@$(BIN)/python -m ruff check .
