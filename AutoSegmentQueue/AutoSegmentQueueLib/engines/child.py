@@ -22,6 +22,8 @@ from pathlib import Path
 from DicomWorkbenchLib.errors import DependencyError
 from DicomWorkbenchLib.progress import CancelToken
 
+from AutoSegmentQueueLib.engines.short_temporary import short_temporary
+
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 2.0
 READ_SECONDS = 1.0  # how long to read on after the end; something it started may keep the pipe open
@@ -80,9 +82,26 @@ def run_child(
     DependencyError : it cannot be started.
     Cancelled : the token was turned; the program and what it started have ended.
     """
-    changed = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+    with short_temporary() as temporary:
+        changed = {**os.environ, "PYTHONUNBUFFERED": "1", **temporary, **environment}
+        child = _start(arguments, {name: value for name, value in changed.items() if value is not None}, folder)
+        reader = _Reader(child, on_line)
+        try:
+            while child.poll() is None:
+                cancel.check()
+                on_poll()
+                reader.take(POLL_SECONDS)
+            reader.finish()
+            on_poll()
+        except BaseException:
+            end_tree(child)
+            raise
+    return ChildResult(child.returncode, tuple(reader.lines))
+
+
+def _start(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[str]:
     try:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             list(arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -90,23 +109,11 @@ def run_child(
             text=True,
             encoding="utf-8",
             errors="replace",
-            env={name: value for name, value in changed.items() if value is not None},
+            env=environment,
             cwd=folder,
         )
     except OSError as error:
         raise DependencyError(str(arguments[0]), hint=f"it cannot be started: {error.strerror}") from error
-    reader = _Reader(child, on_line)
-    try:
-        while child.poll() is None:
-            cancel.check()
-            on_poll()
-            reader.take(POLL_SECONDS)
-        reader.finish()
-        on_poll()
-    except BaseException:
-        end_tree(child)
-        raise
-    return ChildResult(child.returncode, tuple(reader.lines))
 
 
 class _Reader:

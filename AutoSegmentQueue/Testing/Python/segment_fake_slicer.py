@@ -21,7 +21,6 @@ NAMES = (
     "TOTALSEG_HOME_DIR",
     "TOTALSEG_WEIGHTS_PATH",
     "CUDA_VISIBLE_DEVICES",
-    "TMPDIR",
     "PYTHONPATH",
     "PYTHONHOME",
     "DISPLAY",
@@ -135,6 +134,7 @@ def main() -> None:
     at = arguments.index("--python-script")
     script, separator, job = arguments[at + 1 : at + 4]
     seen = {"arguments": arguments, "environment": {name: os.environ.get(name) for name in NAMES}}
+    seen["temporary"] = os.path.realpath(os.environ["TMPDIR"])
     Path(os.environ["FAKE_SLICER_SEEN"]).write_text(json.dumps(seen), encoding="utf-8")
     assert set(arguments[:at]) >= FLAGS, arguments
     assert separator == "--", arguments

@@ -124,7 +124,7 @@ def test_a_job_runs_inside_slicer_with_private_folders_and_its_progress_comes_ou
     environment = seen["environment"]
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
     assert environment["PYTHONPATH"] is environment["PYTHONHOME"] is None
-    assert Path(environment["TMPDIR"]).is_relative_to(work)
+    assert Path(seen["temporary"]).is_relative_to(work)
     config = json.loads(Path(environment["TOTALSEG_HOME_DIR"], "config.json").read_text(encoding="utf-8"))
     assert config["send_usage_stats"] is False
 

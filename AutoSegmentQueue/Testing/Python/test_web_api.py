@@ -49,6 +49,7 @@ def enqueue(server: WebServer, name: str, **values: Any) -> Job:
 
 def test_a_list_is_read_page_by_page_newest_first(server: WebServer, client: httpx.Client) -> None:
     made = [enqueue(server, f"page-{number}").id for number in range(7)]
+    wait_for(lambda: client.get(f"/api/jobs/{made[-1]}").json()["position"] is not None)  # places are read now and then
     first = client.get("/api/jobs", params={"limit": 3, "q": "page-"}).json()
     second = client.get("/api/jobs", params={"limit": 3, "q": "page-", "after": first["next"]}).json()
     last = client.get("/api/jobs", params={"limit": 3, "q": "page-", "after": second["next"]}).json()
