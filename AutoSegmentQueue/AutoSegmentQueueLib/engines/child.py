@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from DicomWorkbenchLib.errors import DependencyError
 from DicomWorkbenchLib.progress import CancelToken
@@ -152,46 +153,68 @@ def end_tree(child: subprocess.Popen[str]) -> None:
         subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)], capture_output=True, check=False)
         child.wait()
         return
-    tree = _descendants(child.pid)
+    tree = _started_by(child.pid)
     _send(tree, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         child.wait(GRACE_SECONDS)
-    _send({**tree, **_descendants(child.pid)}, signal.SIGKILL)
+    born = tree[child.pid].born if child.pid in tree else None
+    _send({**tree, **_started_by(child.pid, born)}, signal.SIGKILL)
     child.wait()
 
 
-def _send(tree: Mapping[int, str], number: int) -> None:
+class _Process(NamedTuple):
+    parent: int
+    group: int
+    born: int  # clock ticks since the start of the machine, or seconds: only ever compared with each other
+
+
+def _send(tree: Mapping[int, _Process], number: int) -> None:
     now = _processes()
-    for pid, born in tree.items():
-        if now.get(pid, (0, ""))[1] == born:  # the number has not been given to another process since
+    for pid, process in tree.items():
+        if pid in now and now[pid].born == process.born:  # the number has not been given to another process since
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
 
 
-def _descendants(root: int) -> dict[int, str]:
-    """Return the processes that ``root`` and its children have started, itself included, with when they were born."""
+def _started_by(root: int, born: int | None = None) -> dict[int, _Process]:
+    """Return what ``root`` and its children have started, itself included, also where a parent has ended meanwhile.
+
+    ``born``: when ``root`` was, if it may have ended itself.
+    """
     processes = _processes()
-    found = {root} & set(processes)
+    if root in processes:
+        born = processes[root].born
+    found = ({root} & set(processes)) | (set() if born is None else _orphans(processes, born))
     waiting = list(found)
     while waiting:
         parent = waiting.pop()
-        children = {pid for pid, (above, _) in processes.items() if above == parent} - found
+        children = {pid for pid, process in processes.items() if process.parent == parent} - found
         found |= children
         waiting.extend(children)
-    return {pid: processes[pid][1] for pid in found}
+    return {pid: processes[pid] for pid in found}
 
 
-def _processes() -> dict[int, tuple[int, str]]:
-    """Return parent and birth of every process, by its id."""
+def _orphans(processes: Mapping[int, _Process], since: int) -> set[int]:
+    """Return the younger processes of our group that somebody else has taken over; those beside us in a pipe have our own parent."""
+    if sys.platform == "win32":
+        return set()
+    mine, above = os.getpgrp(), os.getppid()
+    group = {pid for pid, process in processes.items() if process.group == mine}
+    return {pid for pid in group if processes[pid].born >= since and processes[pid].parent not in {*group, above}}
+
+
+def _processes() -> dict[int, _Process]:
+    """Return parent, group and birth of every process, by its id."""
     found = {}
     if Path("/proc/self/stat").exists():
         for path in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError, IndexError):
                 fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-                found[int(path.parent.name)] = (int(fields[1]), fields[19])
+                found[int(path.parent.name)] = _Process(int(fields[1]), int(fields[2]), int(fields[19]))
         return found
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,lstart="], capture_output=True, text=True, check=False)
+    command = ["ps", "-A", "-o", "pid=,ppid=,pgid=,lstart="]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     for line in listing.stdout.splitlines():
-        pid, parent, born = line.split(None, 2)
-        found[int(pid)] = (int(parent), born.strip())
+        pid, parent, group, birth = line.split(None, 3)
+        found[int(pid)] = _Process(int(parent), int(group), int(time.mktime(time.strptime(birth.strip()))))
     return found

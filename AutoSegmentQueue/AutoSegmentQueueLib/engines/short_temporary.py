@@ -16,7 +16,6 @@ from pathlib import Path
 
 ADDRESS_BYTES = 103  # of a socket's path: macOS takes 104 with the closing zero, Linux 108
 SOCKET_BYTES = 34  # what multiprocessing puts behind the folder's name
-_SHORT = Path("/tmp")
 _PREFIX, _LINK = "dicom-workbench-", "tmp"
 
 
@@ -30,9 +29,10 @@ def short_temporary() -> Iterator[dict[str, str]]:
     if sys.platform == "win32" or len(os.fsencode(folder)) + SOCKET_BYTES <= ADDRESS_BYTES:
         yield {}
         return
-    _sweep()
     try:
-        alias = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_SHORT))
+        short = Path("/tmp").resolve(strict=True)
+        _sweep(short)
+        alias = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=short))
     except OSError:  # no such folder, or not for us: most programs need no socket
         yield {}
         return
@@ -43,9 +43,9 @@ def short_temporary() -> Iterator[dict[str, str]]:
         shutil.rmtree(alias, ignore_errors=True)  # the link, not what it leads to
 
 
-def _sweep() -> None:
+def _sweep(short: Path) -> None:
     """Remove links whose job is gone, and its folder with it."""
-    for alias in _SHORT.glob(f"{_PREFIX}*"):
+    for alias in short.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             if (alias / _LINK).is_symlink() and not (alias / _LINK).exists():
                 shutil.rmtree(alias)
