@@ -170,7 +170,7 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             getattr(self.ui, f"{name}Button").clicked.connect(getattr(self, f"on{name[0].upper()}{name[1:]}"))
         self.ui.stopButton.clicked.connect(self.server.stop)
         self.ui.webButton.clicked.connect(lambda: qt.QDesktopServices.openUrl(qt.QUrl(self.server.page)))
-        for name in panel.CHANGES:
+        for name in panel_watch.CHANGES:
             getattr(self.ui, f"{name}Button").clicked.connect(lambda _checked=False, name=name: self.change(name))
         self.timer = qt.QTimer()
         self.timer.setInterval(POLL_MS)
@@ -290,9 +290,9 @@ class AutoSegmentQueueWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.run(self.adder, "add", str(path))
 
     def change(self, name: str) -> None:
-        """Change something in the ledger and show it at once."""
+        """Change something in the ledger or the outbox and show it at once."""
         with slicer.util.tryWithErrorDisplay(_("The queue cannot do this.")):
-            panel.CHANGES[name](self.watch.ledger, self.watch.job())
+            panel_watch.CHANGES[name](self.watch, self.watch.job())
             self.model.source.own_change()
         self.poll()
 

@@ -16,7 +16,7 @@ from DicomWorkbenchLib.process import child_environment, workbench_command
 from AutoSegmentQueueLib import engines, panel_cells, panel_network
 from AutoSegmentQueueLib.engines import threshold
 from AutoSegmentQueueLib.home import BusyError, Home, Lock
-from AutoSegmentQueueLib.ledger import Job, Ledger
+from AutoSegmentQueueLib.ledger import Job
 from AutoSegmentQueueLib.settings import ModelFormat, QueueSettings, SegmentationSettings
 
 RUNS = "The queue runs; stop it to change what it does."
@@ -38,13 +38,6 @@ TIPS = {
 }
 WORK_FIELDS = ("task", "quality", "structureNames", "device", "slots", "reduction", "stl", "obj")
 FIELDS = ("input", "output", "engine", *WORK_FIELDS, *panel_network.FIELDS)
-CHANGES: dict[str, Callable[[Ledger, Any], object]] = {
-    "pause": lambda ledger, _: ledger.set_paused(not ledger.paused),
-    "cancel": lambda ledger, job: ledger.cancel(job.id),
-    "retry": lambda ledger, job: ledger.retry(job.id),
-    "sooner": lambda ledger, job: ledger.prioritise(job.id, job.priority + 1),
-    "later": lambda ledger, job: ledger.prioritise(job.id, job.priority - 1),
-}
 PAGE_LINE = "page "  # what ``queue serve --port`` writes before the address of its page
 OBSTACLE_SECONDS = 5.0
 LOG_BYTES = 16_000  # of a log's end; more nobody reads in a panel

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
   UNIQUE (job, destination)
 );
 CREATE INDEX IF NOT EXISTS open_deliveries ON deliveries(destination, not_before) WHERE state IN ('waiting', 'sent');
+CREATE INDEX IF NOT EXISTS dead_deliveries ON deliveries(changed) WHERE state = 'dead';
 CREATE TABLE IF NOT EXISTS pauses (destination TEXT PRIMARY KEY, failures INTEGER NOT NULL, until REAL NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
@@ -154,6 +155,16 @@ class Outbox:
     def deliveries(self) -> list[Delivery]:
         """Return all deliveries in the order they came."""
         return [_delivery(row) for row in self._connection().execute("SELECT * FROM deliveries ORDER BY seq")]
+
+    def of_job(self, job: str) -> list[Delivery]:
+        """Return the deliveries of a job in the order they came."""
+        query = "SELECT * FROM deliveries WHERE job = ? ORDER BY seq"
+        return [_delivery(row) for row in self._connection().execute(query, (job,))]
+
+    def given_up(self, most: int) -> list[Delivery]:
+        """Return the newest deliveries that were given up."""
+        query = "SELECT * FROM deliveries WHERE state = 'dead' ORDER BY changed DESC LIMIT ?"
+        return [_delivery(row) for row in self._connection().execute(query, (most,))]
 
     def find(self, delivery_id: str) -> Delivery:
         """Return a delivery by its id or the beginning of it.

@@ -72,13 +72,14 @@ async def job(request: Request) -> Response:
 
 def described(web: Web, principal: Principal, job: Job) -> dict[str, Any]:
     """Return everything about one job."""
-    row = web.rows.row(job, principal.handles(job))
+    handles = principal.handles(job)
+    row = web.rows.row(job, handles)
     history = [
         {"event": one.event, "at": one.at, "state": one.state.value, "note": one.note}
         for one in web.ledger.history(job.id)
     ]
     shown = results.describe(Path(job.output), job.id) if job.output else dict(results.EMPTY)
-    return {**row, **shown, "history": history}
+    return {**row, **shown, "history": history, "deliveries": web.deliveries.of_job(job.id, handles)}
 
 
 async def find(request: Request) -> Job:
@@ -99,7 +100,13 @@ async def find(request: Request) -> Job:
     return found
 
 
-async def _to_handle(request: Request) -> Job:
+async def to_handle(request: Request) -> Job:
+    """Return the job of the address to one who may change it.
+
+    Raises
+    ------
+    Problem : there is none, or it is somebody else's.
+    """
     found = await find(request)
     if not who_asks(request).handles(found):
         raise Problem(403, "this job is somebody else's; you may look at it only")
@@ -108,7 +115,7 @@ async def _to_handle(request: Request) -> Job:
 
 async def cancel(request: Request) -> Response:
     """Cancel a job."""
-    web, found = web_of(request), await _to_handle(request)
+    web, found = web_of(request), await to_handle(request)
     after = await web.ask(web.ledger.cancel, found.id)
     await web.note(request, "job.cancel", found.id)
     return await _row(request, after)
@@ -116,7 +123,7 @@ async def cancel(request: Request) -> Response:
 
 async def retry(request: Request) -> Response:
     """Try a job again."""
-    web, found = web_of(request), await _to_handle(request)
+    web, found = web_of(request), await to_handle(request)
     await web.ask(web.ledger.retry, found.id)
     await web.note(request, "job.retry", found.id)
     web.later(web.move(_settle, web, found.id))
@@ -143,7 +150,7 @@ async def priority(request: Request) -> Response:
 
 async def delete(request: Request) -> Response:
     """Take an ended job off the lists and remove its results."""
-    web, found = web_of(request), await _to_handle(request)
+    web, found = web_of(request), await to_handle(request)
     await web.ask(web.ledger.hide, found.id)
     await web.note(request, "job.delete", found.id)
     await web.move(remove_results, web, found)

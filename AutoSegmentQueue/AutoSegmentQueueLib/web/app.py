@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from AutoSegmentQueueLib.web import (
     api_batches,
+    api_deliveries,
     api_files,
     api_jobs,
     chores,
@@ -32,6 +33,7 @@ from AutoSegmentQueueLib.web.problems import answer_to
 from AutoSegmentQueueLib.web.security import Guard
 
 _JOB = "/api/jobs/{id}"
+_DELIVERY = "/deliveries/{delivery}/send"
 
 
 def create_app(web: Web) -> Starlette:
@@ -85,6 +87,7 @@ def routes() -> list[Route]:
         Route(_JOB + "/cancel", api_jobs.cancel, methods=post),
         Route(_JOB + "/retry", api_jobs.retry, methods=post),
         Route(_JOB + "/priority", api_jobs.priority, methods=post),
+        Route(_JOB + _DELIVERY, api_deliveries.send_again, methods=post),
         Route(_JOB + "/files/{path:path}", api_files.file, methods=get),
         Route(_JOB + "/archive.zip", api_files.archive, methods=get),
         Route(_JOB + "/models/{structure}.stl", api_files.model, methods=get),
@@ -101,6 +104,7 @@ def routes() -> list[Route]:
         Route("/upload", multipart.upload, methods=post),
         Route("/jobs/{id}/cancel", routes_pages.by_form(api_jobs.cancel), methods=post),
         Route("/jobs/{id}/retry", routes_pages.by_form(api_jobs.retry), methods=post),
+        Route("/jobs/{id}" + _DELIVERY, routes_pages.by_form(api_deliveries.send_again), methods=post),
         Route("/jobs/{id}/delete", routes_pages.by_form(api_jobs.delete), methods=post),
         Route("/api/queue/pause", api_jobs.pause, methods=post),
         Route("/api/queue/resume", api_jobs.resume, methods=post),

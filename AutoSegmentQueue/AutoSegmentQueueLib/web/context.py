@@ -19,6 +19,7 @@ from AutoSegmentQueueLib.settings import QueueSettings
 from AutoSegmentQueueLib.web import oidc_settings
 from AutoSegmentQueueLib.web.access import Access, Principal
 from AutoSegmentQueueLib.web.audit import Audit
+from AutoSegmentQueueLib.web.deliveries import Deliveries
 from AutoSegmentQueueLib.web.handover import Handover
 from AutoSegmentQueueLib.web.limits import RateLimit
 from AutoSegmentQueueLib.web.people import People
@@ -69,6 +70,7 @@ class Web:
         self.audit = Audit(self.store)
         self.access = Access(self.people, self.sessions, self.tokens)
         self.rows = Rows(self.ledger, settings)
+        self.deliveries = Deliveries(home)
         self.uploads = Uploads(home, settings, web, self.ledger, self.store)
         self.handover = Handover(home, settings, self.ledger, self.uploads)
         self.upload_rate = RateLimit(web.uploads_per_second, UPLOAD_BURST)
@@ -147,6 +149,7 @@ class Web:
         for pool in (self._desks, self._movers, self._guards):
             pool.shutdown(wait=True, cancel_futures=True)
         self.ledger.close()
+        self.deliveries.close()
         self.store.close()
 
 

@@ -17,6 +17,12 @@ _TUS_VERSION = {
     "schema": {"type": "string", "enum": ["1.0.0"]},
 }
 _ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[2-9a-z]{8}$"}}
+_DELIVERY = {
+    "name": "delivery",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{10}$"},
+}
 _SAYS = {
     400: "The request makes no sense; the sentence says why.",
     401: "Nobody is logged in, and no good token came.",
@@ -91,6 +97,10 @@ def _jobs() -> Json:
         "/api/jobs/{id}/priority": {
             "parameters": [_ID],
             "post": _do("Set a priority (admin).", {200: job}, (404, 413), body=body),
+        },
+        "/api/jobs/{id}/deliveries/{delivery}/send": {
+            "parameters": [_ID, _DELIVERY],
+            "post": _do("Send a result to a destination again.", {200: array(ref("Delivery"))}, (404,)),
         },
         "/api/queue/pause": {"post": _do("Start no more jobs (admin).", {200: ref("Queue")})},
         "/api/queue/resume": {"post": _do("Start jobs again (admin).", {200: ref("Queue")})},

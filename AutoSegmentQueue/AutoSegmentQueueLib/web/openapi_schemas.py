@@ -89,9 +89,22 @@ SCHEMAS: dict[str, Json] = {
             "structures": array(_ANY),
             "report": _ANY,
             "history": array(_EVENT),
+            "deliveries": array(ref("Delivery")),
             "models": _ANY,
         },
         previews=_or_null(_ANY),
+    ),
+    "Delivery": _object(
+        {
+            "id": _TEXT,
+            "job": _TEXT,
+            "destination": _TEXT,
+            "state": {"type": "string", "enum": ["waiting", "sent", "stored", "dead"]},
+            "attempts": _COUNT,
+            "error": _TEXT,
+            "changed": _NUMBER,
+            "again": _YES,
+        }
     ),
     "Status": _object({"jobs": array(ref("Job")), **_QUEUE}),
     "Me": _object(

@@ -7,6 +7,7 @@ from AutoSegmentQueueLib.web.pages_frame import PRODUCT, View, icon, page
 from AutoSegmentQueueLib.web.pages_job import job
 from AutoSegmentQueueLib.web.pages_list import jobs_section
 from AutoSegmentQueueLib.web.pages_pull import pull_section
+from AutoSegmentQueueLib.web.pages_sending import undelivered_notice
 from AutoSegmentQueueLib.web.pages_upload import upload_section
 
 __all__ = ["index", "job", "login", "problem"]
@@ -38,6 +39,7 @@ def index(view: View) -> str:
     may_submit = me.get("can_submit", me.get("role") in ("submitter", "admin"))
     main = [
         tag("h1", PRODUCT, class_="sr"),
+        undelivered_notice(view.get("undelivered") or []),
         upload_section(view) if may_submit else None,
         pull_section(view) if may_submit else None,
         jobs_section(view, may_submit),

@@ -9,6 +9,7 @@ from AutoSegmentQueueLib.web import words
 from AutoSegmentQueueLib.web.markup import Child, Markup, tag
 from AutoSegmentQueueLib.web.pages_frame import View, badge, button, icon, page, time_of
 from AutoSegmentQueueLib.web.pages_report import downloads_section, history_section, report_section
+from AutoSegmentQueueLib.web.pages_sending import sending_section
 from AutoSegmentQueueLib.web.pages_view import slices_section, view_section
 
 _KEPT = ("id", "seq", "name", "state", "structures", "previews", "models", "can")
@@ -23,6 +24,7 @@ def job(view: View) -> str:
         _head(one),
         _state(one),
         results,
+        sending_section(one, view["me"]),
         history_section(one),
         _dialog(),
     ]

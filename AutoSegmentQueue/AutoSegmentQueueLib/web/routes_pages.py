@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 
 from AutoSegmentQueueLib import engines
 from AutoSegmentQueueLib.ledger_views import Wish
-from AutoSegmentQueueLib.web import api_jobs, assets
+from AutoSegmentQueueLib.web import api_deliveries, api_jobs, assets
 from AutoSegmentQueueLib.web.access import Principal
 from AutoSegmentQueueLib.web.bodies import form_body
 from AutoSegmentQueueLib.web.context import Web, web_of, who_asks
@@ -46,6 +46,7 @@ async def index(request: Request) -> Response:
         return {
             "me": me_of(web, principal),
             "list": api_jobs.listing(web, principal, wish, before),
+            "undelivered": api_deliveries.undelivered(web, principal),
             "engines": engines_of(web),
             "uploads": web.uploads.listed(principal) if principal.submits else [],
             "defaults": defaults_of(web),

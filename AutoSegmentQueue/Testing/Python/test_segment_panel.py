@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from AutoSegmentQueueLib.pacs.outbox import FILE, DeliveryState, NewDelivery, Outbox
 from AutoSegmentQueueLib.pacs.send_settings import SendSettings
 from AutoSegmentQueueLib.pacs.settings import DicomSettings
 from AutoSegmentQueueLib.panel import fields_of, place_in_input, settings_of
@@ -160,6 +161,37 @@ def test_jobs_are_cancelled_tried_again_and_moved_up(panel: Any, tmp_path: Path)
     assert ledger.paused
     assert panel.ui.summaryLabel.text.startswith("Paused. 3 queued")
     assert panel.ui.pauseButton.text == "Go on"
+    ledger.close()
+
+
+@panel_test("AutoSegmentQueue")
+def test_where_results_went_is_said_and_what_was_given_up_is_sent_again(panel: Any, tmp_path: Path) -> None:
+    ledger = fill(tmp_path, 2, "done")
+    use_home(panel, tmp_path)
+    panel.ui.jobsView.selectRow(0)
+    panel.widget.poll()
+    assert not panel.ui.sentLabel.visible and not panel.ui.sendAgainButton.visible, "nothing was to be sent"
+    box = Outbox(tmp_path / "home" / FILE)
+    box.take_in([NewDelivery("id000001", one, "result") for one in ("PACS@10.1.2.3:104", "https://pacs/dicom-web")], 1)
+    stored, dead = box.deliveries()
+    box.mark(stored, DeliveryState.STORED)
+    box.mark(dead, DeliveryState.DEAD, "it refuses SEG objects")
+    panel.widget.poll()
+    assert panel.ui.sentLabel.text.splitlines() == [
+        "Stored at PACS@10.1.2.3:104",
+        "Given up: https://pacs/dicom-web (it refuses SEG objects)",
+    ]
+    assert not panel.cut_texts()
+    panel.picture("sent")
+    panel.click(panel.ui.sendAgainButton)
+    assert [one.state for one in box.deliveries()] == ["stored", "waiting"]
+    box.mark(dead, DeliveryState.STORED)
+    panel.widget.poll()
+    assert not panel.ui.sendAgainButton.enabled and "has been sent" in panel.ui.sendAgainButton.toolTip
+    panel.ui.jobsView.selectRow(1)
+    panel.widget.poll()
+    assert not panel.ui.sentLabel.visible
+    box.close()
     ledger.close()
 
 
