@@ -1,4 +1,4 @@
-"""Do the DICOM objects of a result hold the same voxels as its label map?"""
+"""Do the DICOM objects of a result hold the same voxels as its label map, and the figures that were measured?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from AutoSegmentQueueLib.dicom_objects.read_back import (
     structures_of_segmentation,
     structures_of_structure_set,
 )
-from AutoSegmentQueueLib.dicom_objects.write import SEGMENTATION, STRUCTURES
+from AutoSegmentQueueLib.dicom_objects.read_back_report import problems_of_report
+from AutoSegmentQueueLib.dicom_objects.write import MEASUREMENTS, SEGMENTATION, STRUCTURES
 
 LEAST_DICE = 0.97
 MOST_VOLUME_SHARE = 0.02
@@ -55,6 +56,20 @@ def problems_of_objects(folder: Path, manifest: dict[str, Any], mask_of: MaskOf)
             continue
         if missing:
             yield f"{name} lacks {', '.join(sorted(missing))}"
+    yield from _problems_of_measurements(folder, manifest)
+
+
+def _problems_of_measurements(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    report, segmentation = folder / MEASUREMENTS, folder / SEGMENTATION
+    if not report.is_file():
+        return
+    if not segmentation.is_file():
+        yield f"{MEASUREMENTS} is about {SEGMENTATION}, which is not there"
+        return
+    try:
+        yield from problems_of_report(report, segmentation, manifest["structures"])
+    except (InputError, AttributeError, KeyError, IndexError, ValueError) as error:
+        yield f"{MEASUREMENTS} cannot be used: {error}"
 
 
 def _same(found: Mask, expected: Mask) -> str:

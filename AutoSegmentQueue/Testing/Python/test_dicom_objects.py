@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -475,6 +475,60 @@ def test_a_shifted_or_changed_object_does_not_pass(made: Callable[[str], Made], 
         frame.PlanePositionSequence[0].ImagePositionPatient = [position[0] + 1, position[1], position[2]]
     segmentation.save_as(tmp_path / "segmentation.dcm")
     assert "shifted" in " ".join(problems())
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (None, ""),
+        ("volume", "volume_ml is 9999"),
+        ("mean", "mean is 9999"),
+        ("segment", "does not have"),
+        ("object", "does not have"),
+        ("code", "another code"),
+        ("twice", "twice"),
+        ("lacks", "lacks"),
+    ],
+)
+def test_a_report_with_other_figures_segments_or_codes_does_not_pass(
+    made: Callable[[str], Made], tmp_path: Path, broken: str | None, reason: str
+) -> None:
+    case = made("axial")
+    figures = [asdict(one) for one in measure(case.loaded.volume, case.segmented)]
+    for file in (FILES[0], FILES[2]):
+        shutil.copy(case.folder / file, tmp_path)
+    report = pydicom.dcmread(tmp_path / "measurements.dcm")
+    groups = report.ContentSequence[-1].ContentSequence
+    numbers = [item for item in groups[0].ContentSequence if item.ValueType == "NUM"]
+    (image,) = (item for item in groups[0].ContentSequence if item.ValueType == "IMAGE")
+    if broken in ("volume", "mean"):
+        numbers[broken == "mean"].MeasuredValueSequence[0].NumericValue = 9999
+    elif broken == "segment":
+        image.ReferencedSOPSequence[0].ReferencedSegmentNumber = 77
+    elif broken == "object":
+        image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "1.2.3"
+    elif broken == "code":
+        (finding,) = (
+            item for item in groups[0].ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "121071"
+        )
+        finding.ConceptCodeSequence[0].CodeValue = "1"
+    elif broken == "twice":
+        groups.append(groups[0])
+    elif broken == "lacks":
+        del groups[1]
+    report.save_as(tmp_path / "measurements.dcm")
+    masks = {one.name: one.mask(case.segmented.labelmap) for one in case.segmented.structures}
+    found = list(problems_of_objects(tmp_path, {"grid": case.grid(), "structures": figures}, masks.__getitem__))
+    assert all("measurements.dcm" in one for one in found)
+    assert reason in " ".join(found) if broken else not found
+
+
+def test_a_report_without_the_segmentation_it_is_about_does_not_pass(
+    made: Callable[[str], Made], tmp_path: Path
+) -> None:
+    shutil.copy(made("axial").folder / FILES[2], tmp_path)
+    manifest = {"grid": made("axial").grid(), "structures": []}
+    assert "is not there" in " ".join(problems_of_objects(tmp_path, manifest, {}.__getitem__))
 
 
 @pytest.mark.parametrize("order", [None, "shuffled"])
