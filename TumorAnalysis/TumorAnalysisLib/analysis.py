@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,7 @@ def _with_warnings(result: PatientResult, organ: str) -> PatientResult:
             said.append(f"{one.structure.name}: {one.role.value}, {one.reason}")
     for lesion in result.lesions:
         said += _lesion_warnings(lesion, organ)
+    said += _shared(result.lesions, result.data.grid.voxel_volume_mm3)
     return replace(result, warnings=tuple(said))
 
 
@@ -168,6 +170,19 @@ def _lesion_warnings(lesion: Lesion, organ: str) -> list[str]:
         said.append(
             f"{lesion.hu.implausible:.0%} of {lesion.name} are below -200 or above 300 HU; the mask may have slipped"
         )
+    return said
+
+
+def _shared(lesions: Sequence[Lesion], voxel_mm3: float) -> list[str]:
+    """Name the masks that overlap: they may show one lesion twice."""
+    said = []
+    for one, other in combinations(lesions, 2):
+        if both := one.mask.overlap(other.mask):
+            share = both / min(one.voxels, other.voxels)
+            said.append(
+                f"{one.name} and {other.name} share {both} voxels ({both * voxel_mm3 / 1000:.3g} ml, {share:.0%} of the smaller): "
+                "if they are one lesion, it is counted twice; the burden counts what they share once"
+            )
     return said
 
 

@@ -106,6 +106,25 @@ def test_an_empty_mask_is_listed_and_counts_nothing(tmp_path: Path) -> None:
     assert any("empty" in warning for warning in entry["warnings"])
 
 
+def test_one_lesion_in_two_masks_is_counted_twice_and_that_is_said(tmp_path: Path) -> None:
+    apart = files.ball((6, 30, 24), 3)
+    masks = {
+        "liver": files.LIVER,
+        "livertumor01": files.TUMOR,
+        "livertumor02": files.TWO,
+        "livertumor03": apart,
+    }
+    files.write_patient(tmp_path / "cohort" / "p", masks)
+    entry = only(tmp_path)
+    shared = int((files.TUMOR & files.TWO).sum())
+    said = [warning for warning in entry["warnings"] if "counted twice" in warning]
+    assert len(said) == 1
+    assert f"livertumor01 and livertumor02 share {shared} voxels" in said[0] and "100% of the smaller" in said[0]
+    assert entry["tumor_count"] == 3
+    assert entry["burden"] == pytest.approx((files.TWO | apart).sum() / files.LIVER.sum(), rel=1e-6)
+    assert "counted twice" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 def test_no_tumour_at_all_is_a_result(tmp_path: Path) -> None:
     files.write_patient(tmp_path / "cohort" / "p", {"liver": files.LIVER})
     entry = only(tmp_path)
