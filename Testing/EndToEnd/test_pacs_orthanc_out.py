@@ -240,12 +240,19 @@ def test_tls_with_our_certificate_is_taken_and_without_it_refused(
 ) -> None:
     with orthanc(tmp_path / "pacs", tls=certificates, peers={"queue": Peer(OURS, free_port(), tls=True)}) as pacs:
         finish_job(ours.ledger, result)
-        bare = by_dicom(pacs)
-        sender = Sender(ours.home, bare, ours.lines.append)
-        sender.start()
-        wait_for(lambda: ours.outbox.pauses())
-        sender.stop()
-        assert kept(pacs) == {}
+        for wrong in (
+            by_dicom(pacs),
+            by_dicom(pacs, tls_ca=certificates.ca),
+        ):  # without TLS, and without a certificate of ours
+            sender = Sender(ours.home, wrong, ours.lines.append)
+            sender.start()
+            wait_for(lambda: ours.outbox.pauses())
+            sender.stop()
+            ((_, reason),) = ours.outbox.pauses().values()
+            assert ("a certificate of ours" if wrong.tls_ca else "wants TLS") in reason
+            assert kept(pacs) == {}
+            (waiting,) = ours.outbox.deliveries()
+            assert waiting.state is DeliveryState.WAITING and ours.outbox.retry(waiting.id)
         known = by_dicom(pacs, tls_ca=certificates.ca, tls_cert=certificates.client, tls_key=certificates.client_key)
         ours.run(known, DeliveryState.STORED)
         assert kept(pacs) == instances(result)

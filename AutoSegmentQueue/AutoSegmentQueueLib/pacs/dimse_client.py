@@ -74,7 +74,7 @@ def association(
     )
     try:
         if not held.is_established:
-            raise PeerError(f"{peer} {_why_not(held)}")
+            raise PeerError(f"{peer} {_why_not(held, by_tls=caller.tls is not None)}")
         yield held
     finally:
         if held.is_established:
@@ -95,11 +95,13 @@ def _try_connection(peer: DimsePeer, caller: Caller) -> None:
         raise PeerError(f"{peer} cannot be reached: {error.strerror or error}") from error
 
 
-def _why_not(held: Any) -> str:
+def _why_not(held: Any, *, by_tls: bool) -> str:
     if held.is_rejected:
         answer = held.acceptor.primitive
         reason = getattr(answer, "reason_str", "") if answer else ""
         return f"refuses the association: {reason or 'no reason given'}; see that it knows our AE title and address"
     if held.is_aborted and held.acceptor.primitive is not None:
         return "ended the association; none of what we asked for was accepted"
+    if by_tls:  # with TLS 1.3 a certificate is refused only after the connection stands
+        return "ended the connection; see whether it wants a certificate of ours, and accepts the one we show"
     return "cannot be reached; see that it runs, and whether it wants TLS"
