@@ -1,4 +1,7 @@
-"""Workers with real child processes: retries, quarantine, memory ladder, deadlines, cancel, orphans, frozen and killed workers."""
+"""Workers with real child processes, here and on a cluster: retries, memory ladder, deadlines, cancel, orphans, frozen and killed workers.
+
+Intake, ledger and publishing lie on this side of the executors; their tests are not repeated on a cluster.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +40,7 @@ from queue_testing import (
     serving,
     wait_for,
 )
+from queue_testing.cluster import Cluster, running_cluster
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 ORPHAN_SECONDS = 5.0
@@ -56,6 +61,7 @@ class Bench:
 
     def work(self) -> None:
         worker = Worker(self.home, self.settings, self.ledger)
+        assert isinstance(worker.executor, LocalExecutor) == (self.settings.executor == "local")
         try:
             worker.run(drain=True)
         finally:
@@ -65,8 +71,24 @@ class Bench:
         return self.ledger.job(job.id)
 
 
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    pytest.importorskip("distributed")
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["local", "nodes"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench on the local executor, and one whose jobs run on a cluster of two nodes."""
+    executor = request.getfixturevalue("cluster").address if request.param == "nodes" else "local"
+    with opened_home(tmp_path / "home", crashes=2, executor=executor) as parts:
+        yield Bench(*parts, tmp_path / "scans")
+
+
 @pytest.fixture
-def bench(tmp_path: Path):
+def local(tmp_path: Path) -> Iterator[Bench]:
+    """A bench for what lies on this side of the executors."""
     with opened_home(tmp_path / "home", crashes=2) as parts:
         yield Bench(*parts, tmp_path / "scans")
 
@@ -171,10 +193,15 @@ def test_a_program_that_cannot_be_started_is_tried_again_not_lost(bench: Bench) 
     bench.settings = replace(bench.settings, child_command=("no-such-program-anywhere",))
     job = bench.add()
     worker = Worker(bench.home, bench.settings, bench.ledger)
-    worker.round()
+
+    def refused() -> bool:
+        worker.round()
+        said = ("could not be started", "the node cannot work on it: No such file")
+        return any(event.note.startswith(said) for event in bench.ledger.history(job.id))
+
+    wait_for(refused)  # a node says so a moment later
     worker.close()
-    assert bench.after(job).state is State.QUEUED
-    assert "could not be started" in bench.ledger.history(job.id)[-1].note
+    assert bench.after(job).state is State.QUEUED and bench.after(job).crashes == 0
 
 
 def test_logs_hold_ids_and_no_names(bench: Bench) -> None:
@@ -303,9 +330,9 @@ def test_only_one_server_serves_a_home(tmp_path: Path) -> None:
             assert second.wait(20) == 1 and "served already" in second.stderr.read()
 
 
-def test_stages_nobody_works_on_are_removed_and_those_of_others_stay(bench: Bench) -> None:
-    job, output = bench.add(), bench.home.output_of(bench.settings)
-    bench.work()
+def test_stages_nobody_works_on_are_removed_and_those_of_others_stay(local: Bench) -> None:
+    job, output = local.add(), local.home.output_of(local.settings)
+    local.work()
     for name in (
         f".x.partial-{job.id}-1",
         f".trash.partial-{job.id}-ab12",
@@ -313,7 +340,7 @@ def test_stages_nobody_works_on_are_removed_and_those_of_others_stay(bench: Benc
         ".y.partial-zzzzzzzz-1",
     ):
         (output / name).mkdir()
-    drop_all_stages(bench.ledger, output)
+    drop_all_stages(local.ledger, output)
     left = sorted(path.name for path in output.iterdir())
     assert left == [".theirs.partial-0123456789ab", ".y.partial-zzzzzzzz-1", "scan1"]
 
@@ -348,14 +375,14 @@ def test_slots_are_per_device(tmp_path: Path) -> None:
 
 
 def test_the_next_job_runs_while_the_last_is_judged_but_no_more_than_one(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    local: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One slot: a judge that is held up lets one more job run to its end, and not a third one begin."""
     may_judge = threading.Event()
     finish = Finisher.finish
     monkeypatch.setattr(Finisher, "finish", lambda *given: may_judge.wait(30) and finish(*given))
-    jobs = [bench.add() for _ in range(4)]
-    worker = Worker(bench.home, bench.settings, bench.ledger)
+    jobs = [local.add() for _ in range(4)]
+    worker = Worker(local.home, local.settings, local.ledger)
 
     def ended() -> int:
         worker.round()
@@ -365,12 +392,12 @@ def test_the_next_job_runs_while_the_last_is_judged_but_no_more_than_one(
     wait_for(lambda: ended() == 2, every=0)
     for _ in range(5):
         ended()
-    states = [bench.after(job).state for job in jobs]
+    states = [local.after(job).state for job in jobs]
     may_judge.set()
     worker.run(drain=True)
     worker.close()
     assert states == [State.RUNNING, State.RUNNING, State.QUEUED, State.QUEUED]
-    assert {bench.after(job).state for job in jobs} == {State.DONE}
+    assert {local.after(job).state for job in jobs} == {State.DONE}
 
 
 @LINUX
@@ -402,6 +429,6 @@ def test_an_executor_ends_everything_when_it_is_closed(tmp_path: Path) -> None:
     assert not is_running(pid)
 
 
-def test_a_kind_that_is_not_there_is_refused_before_it_is_queued(bench: Bench) -> None:
+def test_a_kind_that_is_not_there_is_refused_before_it_is_queued(local: Bench) -> None:
     with pytest.raises((ValueError, DependencyError), match="no kind"):
-        bench.add(kind="magic")
+        local.add(kind="magic")
