@@ -15,12 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ..settings import ServeSettings
+from .answers import accept_of, base_of
 from .catalog import SERIES, STUDY, Catalog, is_uid
+from .desk import Desk
 from .negotiation import best_of
 from .pool import Pool
 from .qido import Query, search
 from .security import Guard
-from .wado import Wado, accept_of, base_of
+from .wado_frames import WadoFrames
+from .wado_objects import WadoObjects
 
 ROOT = "/dicomweb"
 _TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8",
@@ -38,7 +41,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def create_app(catalog: Catalog, settings: ServeSettings) -> Starlette:
     """Return the ASGI application that serves a catalogue."""
     pool = Pool()
-    wado = Wado(catalog, pool, ROOT)
+    desk = Desk(catalog, pool, ROOT)
+    frames, objects = WadoFrames(desk), WadoObjects(desk)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -54,24 +58,24 @@ def create_app(catalog: Catalog, settings: ServeSettings) -> Starlette:
         (study + "/series", _searching(catalog, "series")),
         (study + "/instances", _searching(catalog, "instance")),
         (study + series + "/instances", _searching(catalog, "instance")),
-        (study + "/metadata", wado.metadata),
-        (study + series + "/metadata", wado.metadata),
-        (one + "/metadata", wado.metadata),
-        (one + "/frames", wado.frames),
-        (one + "/frames/{frames}", wado.frames),
-        (one + "/frames/{frames}/rendered", wado.rendered),
-        (one + "/frames/{frames}/thumbnail", wado.thumbnail),
-        (one + "/rendered", wado.rendered),
-        (one + "/thumbnail", wado.thumbnail),
-        (study + series + "/thumbnail", wado.thumbnail),
-        (study + "/thumbnail", wado.thumbnail),
-        (one + "/bulkdata/{path:path}", wado.bulkdata),
-        (study, wado.objects),
-        (study + series, wado.objects),
-        (one, wado.objects),
+        (study + "/metadata", objects.metadata),
+        (study + series + "/metadata", objects.metadata),
+        (one + "/metadata", objects.metadata),
+        (one + "/frames", frames.frames),
+        (one + "/frames/{frames}", frames.frames),
+        (one + "/frames/{frames}/rendered", frames.rendered),
+        (one + "/frames/{frames}/thumbnail", frames.thumbnail),
+        (one + "/rendered", frames.rendered),
+        (one + "/thumbnail", frames.thumbnail),
+        (study + series + "/thumbnail", frames.thumbnail),
+        (study + "/thumbnail", frames.thumbnail),
+        (one + "/bulkdata/{path:path}", objects.bulkdata),
+        (study, objects.objects),
+        (study + series, objects.objects),
+        (one, objects.objects),
     ]
     routes = [Route(ROOT + path, endpoint, methods=["GET"]) for path, endpoint in table]
-    routes.append(Route("/facts/{sop}", wado.facts, methods=["GET"]))
+    routes.append(Route("/facts/{sop}", objects.facts, methods=["GET"]))
     routes += [Route(path, _static(name), methods=["GET"]) for path, name in _PAGE.items()]
     return Starlette(
         routes=routes,

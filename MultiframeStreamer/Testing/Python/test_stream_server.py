@@ -410,11 +410,11 @@ def test_a_client_that_does_not_read_does_not_keep_others_waiting(tmp_path: Path
 
 
 def test_a_stalled_disk_is_answered_with_504(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from MultiframeStreamerLib.server import wado
+    from MultiframeStreamerLib.server import desk
     from MultiframeStreamerLib.sources import LocalSource
 
     write_cine(tmp_path / "cine.dcm", 3, JpegFrames(20, 24, different=1), rows=20, columns=24)
-    monkeypatch.setattr(wado, "_READ_SECONDS", 0.3)
+    monkeypatch.setattr(desk, "_READ_SECONDS", 0.3)
     with served(tmp_path) as client:
         address = address_of(client, tmp_path, "cine.dcm")
         assert client.get(f"{address}/frames/1", headers=STORED).status_code == 200
