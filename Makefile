@@ -43,7 +43,7 @@ bench: dev
 	@$(BIN)/python Testing/Benchmarks $(if $(QUICK),--quick)
 
 prove: dev
-	@$(BIN)/python -m pytest -m prove
+	@$(BIN)/python -m pytest -m prove -n auto --maxprocesses=4 --no-loadscope-reorder
 
 pictures: dev
 	@PYTHONPATH=Testing $(BIN)/python -m Pictures $(PANELS)
