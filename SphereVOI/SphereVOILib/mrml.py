@@ -434,9 +434,11 @@ class Session:
 
     def refine(self, volume: Any, targets: Sequence[SphereTarget], settings: RefineSettings) -> list[Refined]:
         """Refine and show the clicks; those that did not change cost nothing."""
-        key = (volume.GetID(), volume.GetMTime(), volume.GetImageData().GetMTime() if volume.GetImageData() else 0)
+        grid = grid_of(volume)
+        # The place is compared itself: a parent transform that is edited changes no time of the volume.
+        key = (volume.GetID(), volume.GetMTime(), volume.GetImageData().GetMTime(), grid.matrix_lps.tobytes())
         if self._refiner is None or self._refiner[0] != key:
-            self._refiner = (key, Refiner(grid_of(volume)))
+            self._refiner = (key, Refiner(grid))
         refined = self._refiner[1].refined(targets, settings)
         show_refined(refined)
         return refined

@@ -68,6 +68,25 @@ def test_clicks_are_refined_at_once_and_dragging_refines_again(panel: Any) -> No
 
 
 @panel_test("SphereVOI")
+def test_a_transform_that_is_edited_moves_the_spheres_with_the_volume(panel: Any) -> None:
+    import numpy as np
+    import vtk
+
+    volume, truth = _phantom(panel)
+    shift = panel.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    volume.SetAndObserveTransformNodeID(shift.GetID())
+    _place(panel, truth)
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(2, 3, 30.0)  # towards the head; nothing of the volume itself changes
+    shift.SetMatrixTransformToParent(matrix)
+    clicks = panel.widget._parameterNode.clicks
+    for number, (x, y, z) in enumerate(truth.values()):
+        clicks.SetNthControlPointPosition(number, -x + 3.0, -y - 3.0, z + 33.0)
+    there = np.array(truth["S1 37 mm"]) + np.array([0.0, 0.0, 30.0])
+    panel.wait_until(lambda: np.linalg.norm(panel.widget.refined["S1 37 mm"].center_lps_mm - there) < 0.35)
+
+
+@panel_test("SphereVOI")
 def test_undo_takes_back_the_last_click_and_clear_all(panel: Any) -> None:
     _, truth = _phantom(panel)
     _place(panel, truth)
