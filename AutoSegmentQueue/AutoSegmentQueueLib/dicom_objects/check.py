@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from DicomWorkbenchLib.errors import InputError
 
+from AutoSegmentQueueLib.dicom_objects.identity import label_of
 from AutoSegmentQueueLib.dicom_objects.read_back import (
     Mask,
     Planes,
@@ -38,7 +39,7 @@ def problems_of_objects(folder: Path, manifest: dict[str, Any], mask_of: MaskOf)
     ----------
     mask_of : gives the voxels (k, j, i) of a structure by its name, on the manifest's grid.
     """
-    planes, names = planes_of(manifest["grid"]), {one["name"] for one in manifest["structures"]}
+    planes, names = planes_of(manifest["grid"]), {label_of(one["name"]): one["name"] for one in manifest["structures"]}
     for name, read, compare in (
         (SEGMENTATION, structures_of_segmentation, _same),
         (STRUCTURES, structures_of_structure_set, _alike),
@@ -49,7 +50,7 @@ def problems_of_objects(folder: Path, manifest: dict[str, Any], mask_of: MaskOf)
         try:
             for structure, mask in read(folder / name, planes):
                 missing.discard(structure)
-                if reason := compare(mask, mask_of(structure)):
+                if reason := compare(mask, mask_of(names.get(structure, structure))):
                     yield f"{structure} in {name} {reason}"
         except (InputError, AttributeError, KeyError, IndexError, ValueError) as error:
             yield f"{name} cannot be used: {error}"

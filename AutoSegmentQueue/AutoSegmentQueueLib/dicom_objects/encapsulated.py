@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, EncapsulatedSTLStorage
 
 from AutoSegmentQueueLib.dicom_objects.codes import kind_of
-from AutoSegmentQueueLib.dicom_objects.identity import Identity
+from AutoSegmentQueueLib.dicom_objects.identity import Identity, label_of
 from AutoSegmentQueueLib.dicom_objects.rtstruct import general_head, image_reference
 from AutoSegmentQueueLib.dicom_objects.source import DicomSource
 from AutoSegmentQueueLib.engines.model import Structure
@@ -35,7 +35,7 @@ def write_encapsulated_stl(
     dataset.ContentDate, dataset.ContentTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
     dataset.AcquisitionDateTime = ""
     dataset.BurnedInAnnotation = "NO"
-    dataset.DocumentTitle = structure.name[:64]
+    dataset.DocumentTitle = label_of(structure.name)
     dataset.ConceptNameCodeSequence = [_code("85040-4", "LN", "3D Printing Model")]
     dataset.MIMETypeOfEncapsulatedDocument = STL_TYPE
     content = stl.read_bytes()

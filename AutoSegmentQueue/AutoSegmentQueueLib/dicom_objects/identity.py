@@ -62,3 +62,8 @@ class Identity:
 def description(what: str) -> str:
     """Return a SeriesDescription (LO, at most 64 characters) that says what the object must not be used for."""
     return f"{what} ({WARNING})"[:64]
+
+
+def label_of(name: str) -> str:
+    """Return a structure's name as the objects have it (LO, at most 64 characters)."""
+    return name[:64]

@@ -17,7 +17,15 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
 
 from AutoSegmentQueueLib.dicom_objects.codes import kind_of, rgb
 from AutoSegmentQueueLib.dicom_objects.contours import PlaneContour, contours_of
-from AutoSegmentQueueLib.dicom_objects.identity import MODEL, SERIAL, SERIES_NUMBERS, WARNING, Identity, description
+from AutoSegmentQueueLib.dicom_objects.identity import (
+    MODEL,
+    SERIAL,
+    SERIES_NUMBERS,
+    WARNING,
+    Identity,
+    description,
+    label_of,
+)
 from AutoSegmentQueueLib.dicom_objects.source import DicomSource
 from AutoSegmentQueueLib.engines.model import Code, Segmented, Structure
 
@@ -108,7 +116,7 @@ def image_reference(source: DicomSource, plane: int) -> Dataset:
 
 def _roi(number: int, structure: Structure, frame: str, segmented: Segmented) -> Dataset:
     item = Dataset()
-    item.ROINumber, item.ReferencedFrameOfReferenceUID, item.ROIName = number, frame, structure.name[:64]
+    item.ROINumber, item.ReferencedFrameOfReferenceUID, item.ROIName = number, frame, label_of(structure.name)
     item.ROIGenerationAlgorithm = "AUTOMATIC"
     item.ROIGenerationDescription = " ".join(segmented.version.get(key, "") for key in ("name", "version")).strip()[:64]
     return item

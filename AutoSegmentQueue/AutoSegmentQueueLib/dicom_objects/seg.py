@@ -22,6 +22,7 @@ from AutoSegmentQueueLib.dicom_objects.identity import (
     SERIES_NUMBERS,
     Identity,
     description,
+    label_of,
 )
 from AutoSegmentQueueLib.dicom_objects.read_back import group_of
 from AutoSegmentQueueLib.dicom_objects.source import DicomSource
@@ -124,7 +125,7 @@ def _description(hd: Any, algorithm: Any, number: int, structure: Structure, ide
     kind, modifier = kind_of(structure)
     made = hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=structure.name[:64],
+        segment_label=label_of(structure.name),
         segmented_property_category=coded(hd, structure.category),
         segmented_property_type=coded(hd, kind),
         algorithm_type="AUTOMATIC",

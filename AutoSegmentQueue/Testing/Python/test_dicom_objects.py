@@ -481,13 +481,18 @@ def test_a_shifted_or_changed_object_does_not_pass(made: Callable[[str], Made], 
     ("broken", "reason"),
     [
         (None, ""),
-        ("volume", "volume_ml is 9999"),
-        ("mean", "mean is 9999"),
+        ("volume", "9999 as volume_ml"),
+        ("mean", "9999 as mean"),
         ("segment", "does not have"),
         ("object", "does not have"),
         ("code", "another code"),
         ("twice", "twice"),
         ("lacks", "lacks"),
+        ("scheme", "another code"),
+        ("unit", "has no volume_ml"),
+        ("no mean", "has no mean"),
+        ("source", "another series"),
+        ("evidence", "other images"),
     ],
 )
 def test_a_report_with_other_figures_segments_or_codes_does_not_pass(
@@ -512,6 +517,22 @@ def test_a_report_with_other_figures_segments_or_codes_does_not_pass(
             item for item in groups[0].ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "121071"
         )
         finding.ConceptCodeSequence[0].CodeValue = "1"
+    elif broken == "scheme":
+        (finding,) = (
+            item for item in groups[0].ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "121071"
+        )
+        finding.ConceptCodeSequence[0].CodingSchemeDesignator = "99OTHER"
+    elif broken == "unit":
+        numbers[0].MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = "mm3"
+    elif broken == "no mean":
+        groups[0].ContentSequence = [item for item in groups[0].ContentSequence if item is not numbers[1]]
+    elif broken == "source":
+        (series,) = (
+            item for item in groups[0].ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "121232"
+        )
+        series.UID = "1.2.3.4"
+    elif broken == "evidence":
+        report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[-1].SeriesInstanceUID = "1.2.3.4"
     elif broken == "twice":
         groups.append(groups[0])
     elif broken == "lacks":
@@ -521,6 +542,20 @@ def test_a_report_with_other_figures_segments_or_codes_does_not_pass(
     found = list(problems_of_objects(tmp_path, {"grid": case.grid(), "structures": figures}, masks.__getitem__))
     assert all("measurements.dcm" in one for one in found)
     assert reason in " ".join(found) if broken else not found
+
+
+def test_a_structure_with_a_name_longer_than_a_label_passes(tmp_path: Path) -> None:
+    case = Made(tmp_path, CASES["axial"])
+    long = replace(
+        case.segmented.structures[0], name="a_structure_whose_name_an_engine_has_made_of_many_words_one_after_the_other"
+    )
+    case.segmented = replace(case.segmented, structures=(long, *case.segmented.structures[1:]))
+    for file in FILES:
+        (tmp_path / file).unlink()
+    case.write(tmp_path, ("seg", "rtstruct", "sr"))
+    masks = {one.name: one.mask(case.segmented.labelmap) for one in case.segmented.structures}
+    figures = [asdict(one) for one in measure(case.loaded.volume, case.segmented)]
+    assert list(problems_of_objects(tmp_path, {"grid": case.grid(), "structures": figures}, masks.__getitem__)) == []
 
 
 def test_a_report_without_the_segmentation_it_is_about_does_not_pass(
